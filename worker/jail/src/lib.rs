@@ -1,0 +1,9 @@
+//! The jail: a small single-threaded program that makes sandboxes and runs one hostile command at a time.
+//!
+//! It owns every privileged operation of Kiln. It knows no async runtime, no gRPC and no wire types of the API:
+//! the worker hands it a [`plan::Plan`] and descriptors over a SOCK_SEQPACKET socket ([`wire`]) and gets a
+//! [`report::Report`] back. `unsafe` lives in `sys` only.
+
+pub mod plan;
+pub mod report;
+pub mod wire;

@@ -1,0 +1,119 @@
+//! A plan: everything the jail will do for one command, as data.
+//!
+//! Owns the description only. It is checked by [`Plan::check`] before anything irreversible happens, and printed by
+//! `kiln run --explain`. It must never hold a descriptor or touch the host.
+
+use std::num::{NonZeroU32, NonZeroU64};
+
+use serde::{Deserialize, Serialize};
+
+/// What to run, in which root, under which limits.
+///
+/// Descriptors travel beside it, in this order: stdin, stdout, stderr, then one per entry of `files_in`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Program and arguments as bytes, at least one. A first argument without `/` is looked up in `PATH` of `env`, or in
+    /// `/usr/local/bin:/usr/bin:/bin` when `env` has none, inside the sandbox.
+    pub argv: Vec<Vec<u8>>,
+    /// The whole environment. Nothing is inherited.
+    pub env: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Absolute path inside the sandbox.
+    pub cwd: Vec<u8>,
+    pub rootfs: Rootfs,
+    pub limits: Limits,
+    pub profile: Profile,
+    pub files_in: Vec<FileIn>,
+    pub files_out: Vec<FileOut>,
+}
+
+/// A read-only image: parts of the host's file system, each below an overlay of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rootfs {
+    /// The first part's target is `/`; the others' targets are directories that the parts before them contain.
+    pub parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Absolute directory on the host, never one that a job can write.
+    pub source: Vec<u8>,
+    /// Absolute directory inside the sandbox.
+    pub target: Vec<u8>,
+}
+
+/// Limits of one command. No field is optional and none can be zero: the caller has clamped them to its policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// CPU time of all processes together, microseconds. Stops.
+    pub cpu_us: NonZeroU64,
+    /// Wall time since exec, microseconds. Stops.
+    pub wall_us: NonZeroU64,
+    /// Memory of all processes, page cache and tmpfs included; swap is off. Stops.
+    pub memory_bytes: NonZeroU64,
+    /// Processes and threads alive together. Stops at the first refused fork.
+    pub pids: NonZeroU64,
+    /// Bytes of stdout, and of stderr, each. Counted by the worker. Stops.
+    pub output_bytes: NonZeroU64,
+    /// Largest file that can be written (RLIMIT_FSIZE). Stops, by SIGXFSZ.
+    pub file_size_bytes: NonZeroU64,
+    /// Bytes in all writable places together (size of the tmpfs). Refuses with ENOSPC.
+    pub disk_bytes: NonZeroU64,
+    /// Inodes in all writable places together. Refuses with ENOSPC.
+    pub inodes: NonZeroU64,
+    /// Descriptors of one process (RLIMIT_NOFILE). Refuses with EMFILE.
+    pub open_files: NonZeroU64,
+    /// Stack of the main thread (RLIMIT_STACK). Refuses with SIGSEGV.
+    pub stack_bytes: NonZeroU64,
+    /// Thousandths of one CPU per second; 1000 is one whole CPU. Throttles.
+    pub cpu_rate_millis: NonZeroU32,
+}
+
+/// Confinement profile: which system calls are allowed and where the command may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// Computing and files.
+    Strict,
+    /// Languages with threads and JITs.
+    Default,
+    /// Compilers and build tools: may write anywhere in the throwaway root.
+    Build,
+}
+
+/// A file put into the sandbox before the command starts, copied from its descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileIn {
+    /// Absolute path below `/work` or `/tmp`; missing parents are made.
+    pub path: Vec<u8>,
+    /// Permission bits, 0o000 to 0o777.
+    pub mode: u32,
+    pub owner: Owner,
+}
+
+/// Who owns a file put into the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owner {
+    /// The command's own user: it may change the file.
+    Command,
+    /// The sandbox's root: read-only to the command (outputs of earlier steps).
+    Root,
+}
+
+/// A file wanted back after any outcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileOut {
+    /// Absolute path below `/work` or `/tmp`.
+    pub path: Vec<u8>,
+    /// A larger file is not returned.
+    pub max_bytes: NonZeroU64,
+}
+
+/// Where a plan cannot be carried out, found before anything irreversible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("plan: {field}: {why}")]
+pub struct PlanError {
+    /// The plan's field, e.g. `files_in[2].path`.
+    pub field: String,
+    pub why: String,
+}
