@@ -7,3 +7,5 @@
 pub mod plan;
 pub mod report;
 pub mod wire;
+
+mod sys;

@@ -18,11 +18,24 @@ pub struct Report {
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    Exited { code: i32 },
-    Signalled { signal: i32 },
-    Limit { which: LimitKind, limit: u64, seen: u64 },
+    Exited {
+        code: i32,
+    },
+    Signalled {
+        signal: i32,
+    },
+    Limit {
+        which: LimitKind,
+        limit: u64,
+        seen: u64,
+    },
     /// A call that only an exploit makes was attempted; the sandbox was killed before it ran.
-    Forbidden { syscall: String, number: i64, arch: String, args: [u64; 6] },
+    Forbidden {
+        syscall: String,
+        number: i64,
+        arch: String,
+        args: [u64; 6],
+    },
     /// The worker asked for the kill: [`crate::wire::KillReason::Cancelled`].
     Cancelled,
 }
@@ -46,6 +59,10 @@ pub struct Evidence {
     pub exit_code: Option<i32>,
     /// ... or signal.
     pub exit_signal: Option<i32>,
+    /// The program could not be executed: errno of exec. The outcome is then exited with 127 (ENOENT, ENOTDIR) or 126.
+    pub exec_errno: Option<i32>,
+    /// The working directory could not be entered: errno. The outcome is then exited with 126.
+    pub cwd_errno: Option<i32>,
     /// Processes the kernel's OOM killer ended in this sandbox.
     pub oom_kills: u64,
     /// Forks refused by the pids limit.
@@ -102,12 +119,19 @@ pub struct Phases {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FileFound {
     /// A regular file; its descriptor is attached, open for reading.
-    Found { size: u64, mode: u32 },
+    Found {
+        size: u64,
+        mode: u32,
+    },
     Missing,
     /// A directory, link, device, FIFO or socket; or a link on the way.
     NotRegular,
-    TooLarge { size: u64 },
-    Unreadable { errno: i32 },
+    TooLarge {
+        size: u64,
+    },
+    Unreadable {
+        errno: i32,
+    },
 }
 
 /// The infrastructure failed: the command did not run, or its end is unknown. Never the job's matter.
@@ -120,4 +144,15 @@ pub struct Failure {
     pub errno: i32,
     /// What was attempted; no strings from the job.
     pub detail: String,
+}
+
+impl Failure {
+    pub(crate) fn new(step: &str, errno: impl Into<i32>, detail: impl Into<String>) -> Self {
+        Self { step: step.to_owned(), errno: errno.into(), detail: detail.into() }
+    }
+
+    /// For `map_err`: turns the errno of a system call into the failure of a step.
+    pub(crate) fn of(step: &'static str, detail: &'static str) -> impl Fn(rustix::io::Errno) -> Self {
+        move |errno| Self::new(step, errno.raw_os_error(), detail)
+    }
 }

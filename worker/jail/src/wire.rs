@@ -40,7 +40,9 @@ pub struct Setup {
 pub enum KillReason {
     Cancelled,
     /// The worker counted more output than the limit; `seen` bytes on the stream.
-    OutputLimit { seen: u64 },
+    OutputLimit {
+        seen: u64,
+    },
 }
 
 /// Jail to worker.
@@ -49,9 +51,14 @@ pub enum Reply {
     /// The jail stands and can make sandboxes.
     Ready,
     /// The command was executed.
-    Started { unix_us: u64 },
+    Started {
+        unix_us: u64,
+    },
     /// A few times a second while a command runs.
-    Progress { cpu_us: u64, memory_bytes: u64 },
+    Progress {
+        cpu_us: u64,
+        memory_bytes: u64,
+    },
     Finished(Box<Report>),
     /// Set-up or supervision failed; a `Release` is still expected when a plan was running.
     Failed(Failure),

@@ -1,0 +1,142 @@
+//! Processes: reaping with usage, replacing the program, signals, and the descriptors this process was born with.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use super::clone::last_errno;
+
+/// How a child ended and what it and the descendants it waited for used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Reaped {
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) exit_signal: Option<i32>,
+    pub(crate) voluntary_switches: u64,
+    pub(crate) involuntary_switches: u64,
+    pub(crate) minor_faults: u64,
+    pub(crate) major_faults: u64,
+}
+
+/// Waits for one child to end and reaps it.
+pub(crate) fn wait4(pid: Pid) -> Result<Reaped, Errno> {
+    let mut status: libc::c_int = 0;
+    // SAFETY: all-zero is a valid rusage; it is plain integers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are to live, writable values of the right types.
+        let result = unsafe { libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, 0, &raw mut usage) };
+        if result >= 0 {
+            break;
+        }
+        let errno = last_errno();
+        if errno != Errno::INTR {
+            return Err(errno);
+        }
+    }
+    Ok(Reaped {
+        exit_code: libc::WIFEXITED(status).then(|| libc::WEXITSTATUS(status)),
+        exit_signal: libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status)),
+        voluntary_switches: usage.ru_nvcsw as u64,
+        involuntary_switches: usage.ru_nivcsw as u64,
+        minor_faults: usage.ru_minflt as u64,
+        major_faults: usage.ru_majflt as u64,
+    })
+}
+
+/// Replaces the program; returns only when that failed.
+pub(crate) fn execve(path: &CStr, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Errno {
+    debug_assert!(argv.last().is_some_and(|last| last.is_null()));
+    debug_assert!(env.last().is_some_and(|last| last.is_null()));
+    // SAFETY: `path` is NUL-terminated; both arrays end with a null pointer and their other elements come from
+    // `pointers`, which borrows live CStrings.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), env.as_ptr()) };
+    last_errno()
+}
+
+/// A null-terminated array for [`execve`].
+pub(crate) fn pointers(strings: &[std::ffi::CString]) -> Vec<*const libc::c_char> {
+    strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
+}
+
+/// Every signal back to its default disposition, none blocked: what a program started by init would find.
+pub(crate) fn reset_signals() -> Result<(), Errno> {
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: SIG_DFL is always a valid disposition. The call fails with EINVAL for SIGKILL, SIGSTOP and the two
+        // numbers that glibc keeps for itself, whose dispositions cannot differ from the default here.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    set_mask(libc::SIG_SETMASK, false)
+}
+
+/// Blocks every signal: they are taken by [`wait_for_child_signal`] or stay pending.
+pub(crate) fn block_signals() -> Result<(), Errno> {
+    set_mask(libc::SIG_SETMASK, true)
+}
+
+fn set_mask(how: libc::c_int, full: bool) -> Result<(), Errno> {
+    // SAFETY: the set is initialised by sigemptyset/sigfillset before it is read.
+    let result = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        if full {
+            libc::sigfillset(&raw mut set)
+        } else {
+            libc::sigemptyset(&raw mut set)
+        };
+        libc::sigprocmask(how, &raw const set, std::ptr::null_mut())
+    };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Sleeps until SIGCHLD (which must be blocked) is pending, and takes it.
+pub(crate) fn wait_for_child_signal() {
+    // SAFETY: the set is initialised before use; a null siginfo is allowed (sigwaitinfo(2)).
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigaddset(&raw mut set, libc::SIGCHLD);
+        libc::sigwaitinfo(&raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Makes `target` a duplicate of `source` that survives exec; any descriptor that was there is closed.
+pub(crate) fn duplicate_onto(source: BorrowedFd<'_>, target: i32) -> Result<(), Errno> {
+    // SAFETY: plain integers. Only used for 0, 1 and 2, which no OwnedFd of the jail owns.
+    let result = unsafe { libc::dup2(source.as_raw_fd(), target) };
+    if result >= 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Moves the descriptor this process was started with on `number` to one above 2 that is closed on exec.
+///
+/// `number` itself stays open, for [`duplicate_onto`] to overwrite.
+pub(crate) fn take_inherited(number: i32) -> Result<OwnedFd, Errno> {
+    // SAFETY: F_DUPFD_CLOEXEC takes integers; on success the result is a new descriptor that nobody else owns.
+    unsafe {
+        let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3);
+        if copy < 0 { Err(last_errno()) } else { Ok(OwnedFd::from_raw_fd(copy)) }
+    }
+}
+
+/// Marks every descriptor from 3 on to be closed on exec.
+pub(crate) fn close_on_exec_from_3() -> Result<(), Errno> {
+    close_range(3, libc::CLOSE_RANGE_CLOEXEC)
+}
+
+/// Closes every descriptor. Only for a process that will own none again (the sandbox's init).
+pub(crate) fn close_all() -> Result<(), Errno> {
+    close_range(0, 0)
+}
+
+fn close_range(first: u32, flags: u32) -> Result<(), Errno> {
+    // SAFETY: integers only. With flags 0 every OwnedFd of this process becomes stale; the one caller never drops or
+    // uses one afterwards (it loops until it dies).
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
+/// Ends this process at once: no destructors, no exit handlers of the program that was forked.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit(2) takes an integer and does not return.
+    unsafe { libc::_exit(code) }
+}
