@@ -6,6 +6,7 @@
 
 pub mod plan;
 pub mod report;
+pub mod uid_range;
 pub mod wire;
 
 mod sys;

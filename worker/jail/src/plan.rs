@@ -3,6 +3,10 @@
 //! Owns the description only. It is checked by [`Plan::check`] before anything irreversible happens, and printed by
 //! `kiln run --explain`. It must never hold a descriptor or touch the host.
 
+mod check;
+
+pub use check::{MAX_ARGUMENT_BYTES, MAX_FILES_IN, MAX_FILES_OUT, MAX_NAME_BYTES, MAX_PARTS, MAX_PATH_BYTES};
+
 use std::num::{NonZeroU32, NonZeroU64};
 
 use serde::{Deserialize, Serialize};

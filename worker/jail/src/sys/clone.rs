@@ -65,9 +65,7 @@ pub(crate) fn clone3(namespaces: Namespaces, into_cgroup: Option<BorrowedFd<'_>>
     // SAFETY: `arguments` is a valid clone_args of the stated size and `pidfd` outlives the call. Without CLONE_VM the
     // child gets a copy of the whole address space, as by fork(2), and the jail has a single thread, so no lock of the
     // C library can be held by a thread that does not exist in the child.
-    let pid = unsafe {
-        libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>())
-    };
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()) };
     match pid {
         -1 => Err(last_errno()),
         0 => Ok(Cloned::Child),
