@@ -11,3 +11,10 @@ pub mod v1 {
 
 /// The compiled descriptor set of `kiln.v1`, for reflection and for the compatibility test.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kiln.v1.bin"));
+
+/// Largest message that clients, servers and workers send and accept.
+pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Largest content inside a request; more goes into a blob.
+pub const MAX_INLINE_BYTES: usize = 1024 * 1024;
+/// Largest output or file inside a result; more goes into a blob or a relay.
+pub const MAX_RESULT_BYTES: usize = 64 * 1024;
