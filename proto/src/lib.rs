@@ -3,6 +3,12 @@
 //! [`v1`] holds wire types, which can say anything; [`model`] holds what was checked, with a `TryFrom` beside each type.
 //! Nothing here does I/O.
 
+pub mod language;
+
+pub mod model;
+
+pub use model::{Invalid, Violation};
+
 /// Wire types of `kiln.v1`.
 pub mod v1 {
     #![expect(unused_qualifications, reason = "generated; the documentation is in the .proto files")]
@@ -18,3 +24,24 @@ pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_INLINE_BYTES: usize = 1024 * 1024;
 /// Largest output or file inside a result; more goes into a blob or a relay.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;
+
+/// Largest message that any client, server or worker encodes or decodes. tonic's own default is 4 MiB.
+pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
+
+/// Largest inline content of a job's spec; what is larger is uploaded as a blob.
+pub const MAX_INLINE_BYTES: usize = 1 << 20;
+
+/// Largest inline content of a whole job's spec.
+pub const MAX_JOB_INLINE_BYTES: usize = 4 << 20;
+
+/// Largest content inside a result; what is larger is stored as a blob.
+pub const MAX_RESULT_BYTES: usize = 64 << 10;
+
+/// Largest chunk of live output.
+pub const OUTPUT_CHUNK_BYTES: usize = 64 << 10;
+
+/// Largest chunk of a blob that is downloaded.
+pub const BLOB_DOWNLOAD_CHUNK_BYTES: usize = 256 << 10;
+
+/// Largest chunk of a blob or image that is uploaded.
+pub const BLOB_UPLOAD_CHUNK_BYTES: usize = 1 << 20;
