@@ -1,1 +1,5 @@
-//! Placeholder until the crate's first module lands.
+//! The server of Kiln: API, queue, store and blobs.
+//!
+//! Each piece of mutable state has one owner: the queue and the live jobs belong to one task, the database to one writer thread.
+
+pub mod queue;
