@@ -25,17 +25,8 @@ pub const MAX_INLINE_BYTES: usize = 1024 * 1024;
 /// Largest output or file inside a result; more goes into a blob or a relay.
 pub const MAX_RESULT_BYTES: usize = 64 * 1024;
 
-/// Largest message that any client, server or worker encodes or decodes. tonic's own default is 4 MiB.
-pub const MAX_MESSAGE_BYTES: usize = 8 << 20;
-
-/// Largest inline content of a job's spec; what is larger is uploaded as a blob.
-pub const MAX_INLINE_BYTES: usize = 1 << 20;
-
 /// Largest inline content of a whole job's spec.
 pub const MAX_JOB_INLINE_BYTES: usize = 4 << 20;
-
-/// Largest content inside a result; what is larger is stored as a blob.
-pub const MAX_RESULT_BYTES: usize = 64 << 10;
 
 /// Largest chunk of live output.
 pub const OUTPUT_CHUNK_BYTES: usize = 64 << 10;

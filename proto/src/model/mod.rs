@@ -1,0 +1,25 @@
+//! The checked model: types that cannot hold nonsense, each with its way from and to the wire.
+//!
+//! A [`JobSpec`] exists only when every rule of the API holds; everything behind the API's edge works on these types. Checks collect every
+//! violation, with the path of its field and what is allowed. Nothing here does I/O or reads a clock ([`JobId::now`] apart).
+
+mod digest;
+mod limits;
+mod names;
+mod path;
+mod units;
+mod violation;
+
+pub use digest::{Digest, DigestError};
+pub use limits::{
+    LimitEffect, LimitName, LimitPolicy, Limits, LimitsTable, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK,
+    PolicyError,
+};
+pub use names::{
+    CommandName, IdempotencyKey, ImageName, JobId, LabelName, LabelValue, Labels, MAX_IDEMPOTENCY_KEY_BYTES,
+    MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, StepName,
+    WorkerName,
+};
+pub use path::{FilePath, MAX_COMPONENT_BYTES, MAX_PATH_BYTES, PathError, SandboxPath};
+pub use units::{ByteSize, Count, CpuRate, CpuTime, UnitError, WallTime, human_bytes, human_micros};
+pub use violation::{Invalid, Violation};
