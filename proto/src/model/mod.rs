@@ -3,14 +3,26 @@
 //! A [`JobSpec`] exists only when every rule of the API holds; everything behind the API's edge works on these types. Checks collect every
 //! violation, with the path of its field and what is allowed. Nothing here does I/O or reads a clock ([`JobId::now`] apart).
 
+mod checker;
+mod command;
+mod content;
+mod dag;
 mod digest;
+mod job;
 mod limits;
 mod names;
 mod path;
+mod step;
 mod units;
 mod violation;
 
+pub use command::{
+    Command, EnvVar, FileIn, FileOut, ImageRef, ImageRefError, MAX_ARGUMENT_BYTES, MAX_FILES_IN,
+    MAX_FILES_OUT, Profile, ProfileError,
+};
+pub use content::{Content, OutputPart, Stream};
 pub use digest::{Digest, DigestError};
+pub use job::{JobSpec, MAX_STEPS, Priority};
 pub use limits::{
     LimitEffect, LimitName, LimitPolicy, Limits, LimitsTable, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK,
     PolicyError,
@@ -21,5 +33,6 @@ pub use names::{
     WorkerName,
 };
 pub use path::{FilePath, MAX_COMPONENT_BYTES, MAX_PATH_BYTES, PathError, SandboxPath};
+pub use step::{MAX_COMMANDS, MAX_PIPES, Pipe, Step};
 pub use units::{ByteSize, Count, CpuRate, CpuTime, UnitError, WallTime, human_bytes, human_micros};
 pub use violation::{Invalid, Violation};
