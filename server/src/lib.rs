@@ -3,3 +3,4 @@
 //! Each piece of mutable state has one owner: the queue and the live jobs belong to one task, the database to one writer thread.
 
 pub mod queue;
+pub mod store;
