@@ -6,6 +6,7 @@
 pub mod language;
 
 pub mod model;
+pub mod status;
 
 pub use model::{Invalid, Violation};
 

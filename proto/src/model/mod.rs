@@ -11,9 +11,13 @@ mod digest;
 mod job;
 mod limits;
 mod names;
+mod outcome;
 mod path;
+mod result;
 mod step;
 mod units;
+mod usage;
+mod verdict;
 mod violation;
 
 pub use command::{
@@ -32,7 +36,11 @@ pub use names::{
     MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, StepName,
     WorkerName,
 };
+pub use outcome::{Ending, Evidence, Outcome, signal_name};
 pub use path::{FilePath, MAX_COMPONENT_BYTES, MAX_PATH_BYTES, PathError, SandboxPath};
+pub use result::{CommandResult, FileContent, FileResult, FileState, Output, Phases};
 pub use step::{MAX_COMMANDS, MAX_PIPES, Pipe, Step};
 pub use units::{ByteSize, Count, CpuRate, CpuTime, UnitError, WallTime, human_bytes, human_micros};
+pub use usage::{Usage, UsageField};
+pub use verdict::{Verdict, command_verdict, job_verdict, step_succeeded, step_verdict};
 pub use violation::{Invalid, Violation};
