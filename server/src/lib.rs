@@ -2,5 +2,6 @@
 //!
 //! Each piece of mutable state has one owner: the queue and the live jobs belong to one task, the database to one writer thread.
 
+pub mod blobs;
 pub mod queue;
 pub mod store;
