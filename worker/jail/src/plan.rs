@@ -5,6 +5,9 @@
 
 mod check;
 
+#[cfg(test)]
+pub(crate) use check::tests::example;
+
 pub use check::{MAX_ARGUMENT_BYTES, MAX_FILES_IN, MAX_FILES_OUT, MAX_NAME_BYTES, MAX_PARTS, MAX_PATH_BYTES};
 
 use std::num::{NonZeroU32, NonZeroU64};

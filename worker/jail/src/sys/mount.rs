@@ -15,15 +15,16 @@ pub(crate) mod attribute {
     pub(super) const IDMAP: u64 = 0x0010_0000;
 }
 
-/// Sets attributes on the mount that `mount` refers to; with `idmap`, also the user namespace that maps its owners.
+/// Sets and clears attributes of the mount that `mount` refers to; with `idmap`, also the user namespace that maps its owners.
 pub(crate) fn mount_setattr(
     mount: BorrowedFd<'_>,
     set: u64,
+    clear: u64,
     idmap: Option<BorrowedFd<'_>>,
 ) -> Result<(), Errno> {
     let attributes = libc::mount_attr {
         attr_set: set | if idmap.is_some() { attribute::IDMAP } else { 0 },
-        attr_clr: 0,
+        attr_clr: clear,
         propagation: 0,
         userns_fd: idmap.map_or(0, |fd| fd.as_raw_fd() as u64),
     };

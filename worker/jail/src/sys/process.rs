@@ -135,6 +135,13 @@ fn close_range(first: u32, flags: u32) -> Result<(), Errno> {
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
+/// Gives this process new namespaces of its own (`libc::CLONE_NEW*`).
+pub(crate) fn unshare(namespaces: libc::c_int) -> Result<(), Errno> {
+    // SAFETY: only CLONE_NEW* bits are passed, which share no memory and no descriptor table with anybody.
+    let result = unsafe { libc::unshare(namespaces) };
+    if result == 0 { Ok(()) } else { Err(last_errno()) }
+}
+
 /// Ends this process at once: no destructors, no exit handlers of the program that was forked.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes an integer and does not return.

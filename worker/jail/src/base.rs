@@ -1,0 +1,226 @@
+//! The jail's own small world: a private mount namespace with two mounts (an empty root and a whole /proc), so that
+//! cloning it for a sandbox is cheap and nothing of the host can be reached by a path in it.
+//!
+//! Also the namespaces to step between: the host's mounts, which the jail enters only for the moment of taking an
+//! image part, and the user namespace that maps an image's owners into this jail's uid range.
+
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
+};
+use rustix::process::{Pid, Signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::report::Failure;
+use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
+use crate::sys::mount::{attribute, mount_setattr};
+use crate::sys::process;
+
+/// Uids and gids of one sandbox: 0 to 65,535 inside.
+pub(crate) const IDS: u32 = 65_536;
+/// Where a sandbox's root is attached before it becomes the root.
+pub(crate) const NEW_ROOT: &str = "/new";
+/// Where the per-command tmpfs is attached while overlays are made on it.
+pub(crate) const SCRATCH: &str = "/scratch";
+/// Where an overlay's lower layer is attached while the overlay is made.
+pub(crate) const LOWER: &str = "/lower";
+
+/// Whether image parts must be id-mapped, or may show as owned by nobody where the file system cannot do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdMapping {
+    Required,
+    WherePossible,
+}
+
+pub(crate) struct Base {
+    host_mounts: OwnedFd,
+    own_mounts: OwnedFd,
+    own_pids: OwnedFd,
+    id_map: OwnedFd,
+    uid_base: u32,
+}
+
+impl Base {
+    /// Leaves the host's mount table for good, except through [`Base::take_parts`].
+    pub(crate) fn enter(uid_base: u32) -> Result<Self, Failure> {
+        let host_mounts = open_namespace("/proc/self/ns/mnt")?;
+        let own_pids = open_namespace("/proc/self/ns/pid")?;
+        let id_map = make_id_map(uid_base)?;
+        process::unshare(libc::CLONE_NEWNS).map_err(Failure::of("base_unshare", "own mount namespace"))?;
+        rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+            .map_err(Failure::of("base_private", "cut mount propagation"))?;
+        let own_mounts = open_namespace("/proc/self/ns/mnt")?;
+        replace_root()?;
+        Ok(Self { host_mounts, own_mounts, own_pids, id_map, uid_base })
+    }
+
+    pub(crate) fn uid_base(&self) -> u32 {
+        self.uid_base
+    }
+
+    /// Detached, read-only, id-mapped clones of host directories.
+    pub(crate) fn take_parts(&self, sources: &[&[u8]], mapping: IdMapping) -> Result<Vec<OwnedFd>, Failure> {
+        let clones = self.with_host_mounts(|| {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            sources.iter().map(|source| rustix::mount::open_tree(CWD, *source, flags)).collect::<Vec<_>>()
+        })?;
+        let mut parts = Vec::with_capacity(clones.len());
+        for (index, clone) in clones.into_iter().enumerate() {
+            let clone = clone
+                .map_err(|errno| failure("image_part", errno, format!("take part {index} of the image")))?;
+            self.confine_part(clone.as_fd(), mapping)
+                .map_err(|errno| failure("image_idmap", errno, format!("map the owners of part {index}")))?;
+            parts.push(clone);
+        }
+        Ok(parts)
+    }
+
+    /// Runs `action` with the pid namespace of `init` as the one that children are born in.
+    pub(crate) fn with_pid_namespace_of<T>(
+        &self,
+        init: BorrowedFd<'_>,
+        action: impl FnOnce() -> T,
+    ) -> Result<T, Failure> {
+        use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+        move_into_thread_name_spaces(init, ThreadNameSpaceType::PROCESS_ID)
+            .map_err(Failure::of("enter_pid_namespace", "have children born in the sandbox"))?;
+        let result = action();
+        move_into_link_name_space(self.own_pids.as_fd(), Some(LinkNameSpaceType::ProcessID))
+            .map_err(Failure::of("leave_pid_namespace", "have children born outside again"))?;
+        Ok(result)
+    }
+
+    /// setns(2) moves root and working directory along, so absolute paths mean the host's inside `action` and the
+    /// jail's own afterwards.
+    fn with_host_mounts<T>(&self, action: impl FnOnce() -> T) -> Result<T, Failure> {
+        move_into_link_name_space(self.host_mounts.as_fd(), Some(LinkNameSpaceType::Mount))
+            .map_err(Failure::of("enter_host_mounts", "step to the host's mounts"))?;
+        let result = action();
+        move_into_link_name_space(self.own_mounts.as_fd(), Some(LinkNameSpaceType::Mount))
+            .map_err(Failure::of("leave_host_mounts", "step back to the jail's own mounts"))?;
+        Ok(result)
+    }
+
+    fn confine_part(&self, part: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), rustix::io::Errno> {
+        let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV;
+        match mount_setattr(part, attributes, 0, Some(self.id_map.as_fd())) {
+            Err(rustix::io::Errno::INVAL) if mapping == IdMapping::WherePossible => {
+                mount_setattr(part, attributes, 0, None)
+            }
+            result => result,
+        }
+    }
+}
+
+/// Writes the uid and gid maps of a child in a new user namespace.
+pub(crate) fn write_id_maps(child: Pid, uid_base: u32) -> Result<(), Failure> {
+    for map in ["uid_map", "gid_map"] {
+        let path = format!("/proc/{}/{map}", child.as_raw_nonzero());
+        let write = || -> std::io::Result<()> {
+            // One write call: the kernel accepts a map only once and whole (user_namespaces(7)).
+            std::fs::OpenOptions::new()
+                .write(true)
+                .open(path)?
+                .write_all(format!("0 {uid_base} {IDS}\n").as_bytes())
+        };
+        write().map_err(|error| {
+            Failure::new("id_map", error.raw_os_error().unwrap_or(0), format!("write {map} of the sandbox"))
+        })?;
+    }
+    Ok(())
+}
+
+/// A user namespace that lives as long as its descriptor, made by a child that only waits to be killed.
+fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
+    let child =
+        match clone3(Namespaces::USER, None).map_err(Failure::of("id_map", "clone a user namespace"))? {
+            Cloned::Child => loop {
+                rustix::event::pause();
+            },
+            Cloned::Parent(child) => child,
+        };
+    let result = write_id_maps(child.pid, uid_base)
+        .and_then(|()| open_namespace(&format!("/proc/{}/ns/user", child.pid.as_raw_nonzero())));
+    end(child)?;
+    result
+}
+
+fn end(child: Child) -> Result<(), Failure> {
+    rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL)
+        .map_err(Failure::of("id_map", "end the namespace's first process"))?;
+    process::wait4(child.pid).map_err(Failure::of("id_map", "reap the namespace's first process"))?;
+    Ok(())
+}
+
+fn open_namespace(path: &str) -> Result<OwnedFd, Failure> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|errno| failure("base_namespace", errno, format!("open {path}")))
+}
+
+/// A fresh tmpfs becomes the root, with a fresh /proc and empty mount points; the host's tree is detached.
+fn replace_root() -> Result<(), Failure> {
+    let root = mount_new(
+        "tmpfs",
+        &[("size", "64k"), ("nr_inodes", "32"), ("mode", "0755")],
+        MountAttrFlags::empty(),
+    )
+    .map_err(Failure::of("base_tmpfs", "mount the jail's own root"))?;
+    for directory in ["proc", "new", "scratch", "lower"] {
+        rustix::fs::mkdirat(&root, directory, Mode::from_raw_mode(0o755))
+            .map_err(Failure::of("base_tmpfs", "make the jail's mount points"))?;
+    }
+    // /proc is the one directory of the host that must exist; it is covered for a moment in this namespace only.
+    move_onto(root.as_fd(), CWD, "/proc")
+        .map_err(Failure::of("base_attach", "attach the jail's own root"))?;
+    let hidden = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let proc = mount_new("proc", &[], hidden).map_err(Failure::of("base_proc", "mount a whole /proc"))?;
+    move_onto(proc.as_fd(), root.as_fd(), "proc")
+        .map_err(Failure::of("base_proc", "attach a whole /proc"))?;
+    pivot_into(root.as_fd()).map_err(Failure::of("base_pivot", "leave the host's tree"))
+}
+
+/// Makes the mount that `root` refers to the root of this mount namespace and detaches the old one (pivot_root(2),
+/// "pivot_root(".", ".")").
+pub(crate) fn pivot_into(root: BorrowedFd<'_>) -> Result<(), rustix::io::Errno> {
+    rustix::process::fchdir(root)?;
+    rustix::process::pivot_root(".", ".")?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH)?;
+    rustix::process::chdir("/")
+}
+
+/// A new, detached mount.
+pub(crate) fn mount_new(
+    kind: &str,
+    options: &[(&str, &str)],
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, rustix::io::Errno> {
+    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    for (key, value) in options {
+        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?;
+    }
+    rustix::mount::fsconfig_create(context.as_fd())?;
+    rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// Attaches a detached mount to a directory named by a path of the jail's own.
+pub(crate) fn move_onto(
+    mount: BorrowedFd<'_>,
+    directory: BorrowedFd<'_>,
+    path: &str,
+) -> Result<(), rustix::io::Errno> {
+    let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    if path.is_empty() {
+        flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+    }
+    rustix::mount::move_mount(mount, "", directory, path, flags)
+}
+
+fn failure(step: &str, errno: rustix::io::Errno, detail: String) -> Failure {
+    Failure::new(step, errno.raw_os_error(), detail)
+}

@@ -1,0 +1,276 @@
+//! One plan carried out: group, sandbox, command, watch, end, report.
+//!
+//! Whatever goes wrong at any step, everything made before it is destroyed before the failure is returned.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use crate::cgroup::{Group, GroupUsage};
+use crate::jail::Jail;
+use crate::plan::Plan;
+use crate::report::{Evidence, Failure, Phases, Report, Usage};
+use crate::sandbox::command::{Descriptors, Launch, Start, Waiting};
+use crate::sandbox::rootfs::Mounts;
+use crate::sandbox::{Sandbox, command, files_in, files_out, kill, prepare};
+use crate::supervise::{Facts, Post, Seen, Worker, outcome, unix_us, watch};
+use crate::sys::clone::Child;
+use crate::sys::process::{self, Reaped};
+
+/// How long a group may still be populated after its last process was reaped.
+const GROUP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A finished command and what of it waits to be released.
+pub(crate) struct Ran {
+    pub(crate) report: Report,
+    pub(crate) files: Vec<OwnedFd>,
+    pub(crate) mounts: Mounts,
+    pub(crate) group: Group,
+    pub(crate) worker: Worker,
+}
+
+/// How the sandbox's processes ended.
+struct End {
+    reaped: Reaped,
+    left_running: u64,
+}
+
+/// Everything known of a command when no process of it is left.
+struct Observed {
+    seen: Seen,
+    end: End,
+    cwd_errno: Option<i32>,
+    usage: GroupUsage,
+    phases: Phases,
+}
+
+pub(crate) fn run(jail: &Jail, plan: &Plan, descriptors: Descriptors, name: &str) -> Result<Ran, Failure> {
+    let accepted_us = unix_us();
+    check_files_fit(plan, &descriptors)?;
+    let group = jail.hierarchies.create(&jail.setup.cgroup_name, name, &plan.limits, &jail.setup.cpus)?;
+    match run_in(jail, plan, descriptors, &group, accepted_us) {
+        Ok((observed, mounts)) => finish(plan, observed, mounts, group),
+        Err(failure) => {
+            group.kill()?;
+            group.remove()?;
+            Err(failure)
+        }
+    }
+}
+
+/// The worker could have known: not a matter of the host.
+fn check_files_fit(plan: &Plan, descriptors: &Descriptors) -> Result<(), Failure> {
+    let (bytes, inodes) = files_in::needed(descriptors.files_in())
+        .map_err(Failure::of("files_in", "measure the files for the sandbox"))?;
+    let detail = if bytes > plan.limits.disk_bytes.get() {
+        format!("files_in: {bytes} bytes are more than disk_bytes {}", plan.limits.disk_bytes)
+    } else if inodes > plan.limits.inodes.get() {
+        format!("files_in: {inodes} files are more than inodes {}", plan.limits.inodes)
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new("plan", libc::ENOSPC, detail))
+}
+
+fn run_in(
+    jail: &Jail,
+    plan: &Plan,
+    descriptors: Descriptors,
+    group: &Group,
+    accepted_us: u64,
+) -> Result<(Observed, Mounts), Failure> {
+    let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
+    let prepared_us = unix_us();
+    let started = start(jail, plan, descriptors, group, &sandbox);
+    let (child, seen, cwd_errno, died) = match started {
+        Ok(Started { child, seen, cwd_errno, died }) => (Some(child), seen, cwd_errno, died),
+        Err(failure) => (None, Err(failure), None, false),
+    };
+    // Whatever happened, first of all nothing of it runs on.
+    let end = end(&sandbox.init, child.as_ref(), group)?;
+    let seen = seen?;
+    let usage = group.usage()?;
+    if died && usage.oom_kills == 0 {
+        let detail = format!("the command's process was killed by signal {:?}", end.reaped.exit_signal);
+        return Err(Failure::new("start_command", 0, detail));
+    }
+    let phases = Phases {
+        accepted_us,
+        prepared_us,
+        started_us: seen.started_us,
+        ended_us: seen.ended_us,
+        collected_us: 0,
+    };
+    Ok((Observed { seen, end, cwd_errno, usage, phases }, sandbox.mounts))
+}
+
+struct Started {
+    child: Child,
+    seen: Result<Seen, Failure>,
+    cwd_errno: Option<i32>,
+    died: bool,
+}
+
+fn start(
+    jail: &Jail,
+    plan: &Plan,
+    descriptors: Descriptors,
+    group: &Group,
+    sandbox: &Sandbox,
+) -> Result<Started, Failure> {
+    let start = {
+        let launch = Launch::of(plan, &descriptors)?;
+        let filters = jail.filters(plan.profile);
+        command::start(&jail.base, sandbox, group, filters, &jail.missing, &launch)?
+    };
+    // The command has its own copies; readers of its output must see its end, not the jail's.
+    drop(descriptors);
+    let now = unix_us();
+    let unseen = Seen { started_us: now, ended_us: now, ..Seen::default() };
+    Ok(match start {
+        Start::NoCwd { child, errno } => {
+            Started { child, seen: Ok(unseen), cwd_errno: Some(errno), died: false }
+        }
+        Start::Died { child } => Started { child, seen: Ok(unseen), cwd_errno: None, died: true },
+        Start::Waiting(Waiting { child, handshake, listener }) => {
+            let post = Post {
+                worker: jail.socket.as_fd(),
+                group,
+                init: &sandbox.init,
+                limits: &plan.limits,
+                cpus: usable_cpus(jail),
+            };
+            let seen = watch(post, &child, handshake, listener);
+            Started { child, seen, cwd_errno: None, died: false }
+        }
+    })
+}
+
+fn usable_cpus(jail: &Jail) -> u32 {
+    let configured = jail.setup.cpus.len();
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    u32::try_from(if configured == 0 { all } else { configured }).unwrap_or(u32::MAX)
+}
+
+/// Kills everything and waits until it is gone. The command is reaped first: until then its init cannot end, since
+/// it waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c).
+fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Failure> {
+    let left_running = match command {
+        Some(child) => still_running(child, group)?,
+        None => 0,
+    };
+    kill(init)?;
+    group.kill()?;
+    let reaped = match command {
+        Some(child) => process::wait4(child.pid).map_err(Failure::of("reap_command", "reap the command"))?,
+        None => Reaped::default(),
+    };
+    process::wait4(init.pid).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
+    wait_until_empty(group)?;
+    Ok(End { reaped, left_running })
+}
+
+fn still_running(_command: &Child, group: &Group) -> Result<u64, Failure> {
+    Ok(u64::from(group.populated()?))
+}
+
+/// A process leaves its group in exit, before it can be reaped; only on some kernels a moment later.
+fn wait_until_empty(group: &Group) -> Result<(), Failure> {
+    let deadline = Instant::now() + GROUP_PATIENCE;
+    while group.populated()? {
+        if Instant::now() > deadline {
+            return Err(Failure::new("cgroup_empty", 0, "a process of the group outlived its sandbox"));
+        }
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+fn finish(plan: &Plan, observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, Failure> {
+    let report = report(plan, &observed, &mounts);
+    let mut report = match report {
+        Ok(report) => report,
+        Err(failure) => {
+            drop(mounts);
+            group.remove()?;
+            return Err(failure);
+        }
+    };
+    let (found, files) = files_out::collect(mounts.tmpfs.as_fd(), &plan.files_out);
+    report.files = found;
+    report.phases.collected_us = unix_us();
+    Ok(Ran { report, files, mounts, group, worker: observed.seen.worker })
+}
+
+fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, Failure> {
+    let usage = usage(observed);
+    let Observed { seen, end, cwd_errno, usage: counted, phases } = observed;
+    let started = seen.exec_errno.is_none() && cwd_errno.is_none();
+    let facts = Facts {
+        exit_code: end.reaped.exit_code.filter(|_| started),
+        exit_signal: end.reaped.exit_signal.filter(|_| started),
+        exec_errno: seen.exec_errno,
+        cwd_errno: *cwd_errno,
+        forbidden: seen.forbidden.clone(),
+        asked: seen.asked,
+        oom_kills: counted.oom_kills,
+        pids_refused: counted.pids_refused,
+        peak_memory_bytes: usage.peak_memory_bytes,
+        cpu_us: usage.cpu_user_us + usage.cpu_system_us,
+        wall_us: usage.wall_us,
+    };
+    let evidence = evidence(plan, &facts, end.left_running, mounts)?;
+    Ok(Report { outcome: outcome(&facts, &plan.limits), evidence, usage, phases: *phases, files: Vec::new() })
+}
+
+fn evidence(plan: &Plan, facts: &Facts, left_running: u64, mounts: &Mounts) -> Result<Evidence, Failure> {
+    let occupied = mounts.occupied()?;
+    let busy_millis = (facts.cpu_us.saturating_mul(1000)).checked_div(facts.wall_us).unwrap_or(0);
+    let inodes_used = occupied.inodes.saturating_sub(mounts.layout.inodes);
+    Ok(Evidence {
+        exit_code: facts.exit_code,
+        exit_signal: facts.exit_signal,
+        exec_errno: facts.exec_errno,
+        cwd_errno: facts.cwd_errno,
+        oom_kills: facts.oom_kills,
+        pids_refused: facts.pids_refused,
+        disk_used_bytes: occupied.bytes.saturating_sub(mounts.layout.bytes),
+        disk_full: occupied.bytes_free == 0,
+        inodes_used,
+        inodes_full: occupied.inodes_free == 0 || inodes_used >= plan.limits.inodes.get(),
+        busy_millis: u32::try_from(busy_millis).unwrap_or(u32::MAX),
+        left_running,
+    })
+}
+
+fn usage(observed: &Observed) -> Usage {
+    let Observed { seen, end, usage: counted, .. } = observed;
+    // Set-up was charged to the group too; most of it was the kernel's work.
+    let system = counted.cpu_system_us.saturating_sub(seen.cpu_before_us);
+    let rest = seen.cpu_before_us.saturating_sub(counted.cpu_system_us);
+    let mut lower_bounds: Vec<String> =
+        ["voluntary_switches", "involuntary_switches", "minor_faults", "major_faults"]
+            .map(str::to_owned)
+            .into();
+    if counted.peak_memory_bytes.is_none() {
+        lower_bounds.push("peak_memory_bytes".to_owned());
+    }
+    if counted.throttled_us.is_none() {
+        lower_bounds.push("throttled_us".to_owned());
+    }
+    Usage {
+        cpu_user_us: counted.cpu_user_us.saturating_sub(rest),
+        cpu_system_us: system,
+        wall_us: seen.wall_us,
+        peak_memory_bytes: counted.peak_memory_bytes.unwrap_or(0),
+        peak_pids: counted.peak_pids,
+        read_bytes: counted.read_bytes,
+        written_bytes: counted.written_bytes,
+        voluntary_switches: end.reaped.voluntary_switches,
+        involuntary_switches: end.reaped.involuntary_switches,
+        minor_faults: end.reaped.minor_faults,
+        major_faults: end.reaped.major_faults,
+        throttled_us: counted.throttled_us.unwrap_or(0),
+        oom_kills: counted.oom_kills,
+        lower_bounds,
+    }
+}

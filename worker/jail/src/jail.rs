@@ -1,0 +1,229 @@
+//! The jail's main loop: one worker, one plan at a time, from `Configure` to the end of the socket.
+//!
+//! It must never keep anything of a command beyond `Release`, and never report `Released` while something is left.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{WaitId, WaitIdOptions};
+
+use crate::base::Base;
+use crate::cgroup::{Group, Hierarchies};
+use crate::execution::{self, Ran};
+use crate::layers::Missing;
+use crate::plan::{Plan, Profile};
+use crate::report::{Failure, FileFound};
+use crate::sandbox::command::Descriptors;
+use crate::sandbox::rootfs::Mounts;
+use crate::seccomp::Filters;
+use crate::supervise::Worker;
+use crate::sys::process;
+use crate::wire::{self, Reply, Request, Setup};
+
+/// Runs the jail on descriptor 0, a SOCK_SEQPACKET socket to the worker. Call it before any thread exists.
+///
+/// Ends with 0 when the worker has closed its end, and with 1 when it could not serve it; says why on stderr.
+pub fn run_jail() -> ! {
+    match serve() {
+        Ok(()) => std::process::exit(0),
+        Err(failure) => {
+            eprintln!("kiln-jail: {failure}");
+            std::process::exit(1);
+        }
+    }
+}
+
+/// A configured jail.
+pub(crate) struct Jail {
+    pub(crate) socket: OwnedFd,
+    pub(crate) setup: Setup,
+    pub(crate) base: Base,
+    pub(crate) hierarchies: Hierarchies,
+    pub(crate) missing: Missing,
+    filters: Vec<(Profile, Filters)>,
+    commands: u64,
+}
+
+/// What of a finished command lives until `Release`: its files and the group that they are charged to.
+struct Held {
+    mounts: Mounts,
+    group: Group,
+}
+
+fn serve() -> Result<(), Failure> {
+    let socket = take_socket()?;
+    let Some(setup) = first_request(&socket)? else { return Ok(()) };
+    let mut jail = match Jail::stand_up(&socket, setup) {
+        Ok(jail) => jail,
+        Err(failure) => {
+            let _ = wire::send(socket.as_fd(), &Reply::Failed(failure.clone()), &[], SendFlags::empty());
+            return Err(failure);
+        }
+    };
+    let served = jail.reply(&Reply::Ready).and_then(|()| jail.serve());
+    jail.hierarchies.remove_parent(&jail.setup.cgroup_name);
+    served
+}
+
+/// Leaves nothing of how the worker was started: neither its terminal, nor its signals, nor its stdin and stdout.
+fn take_socket() -> Result<OwnedFd, Failure> {
+    let take = || -> Result<OwnedFd, Errno> {
+        let socket = process::take_inherited(0)?;
+        let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::CLOEXEC;
+        let nowhere = rustix::fs::open("/dev/null", flags, rustix::fs::Mode::empty())?;
+        process::duplicate_onto(nowhere.as_fd(), 0)?;
+        process::duplicate_onto(nowhere.as_fd(), 1)?;
+        // Ctrl-C and a service manager's SIGTERM are the worker's to handle: the jail ends when its worker does.
+        process::block_signals()?;
+        // EPERM: it leads a group already.
+        let _ = rustix::process::setsid();
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        Ok(socket)
+    };
+    take().map_err(Failure::of("stdin", "take the worker's socket"))
+}
+
+fn first_request(socket: &OwnedFd) -> Result<Option<Setup>, Failure> {
+    match wire::receive(socket.as_fd(), RecvFlags::empty()).map_err(protocol)? {
+        Some((Request::Configure(setup), _)) => Ok(Some(setup)),
+        Some(_) => Err(Failure::new("protocol", 0, "the first request must configure the jail")),
+        None => Ok(None),
+    }
+}
+
+impl Jail {
+    fn stand_up(socket: &OwnedFd, setup: Setup) -> Result<Self, Failure> {
+        let missing = Missing::of(&setup.allow_missing)?;
+        // While the host's mounts are still in sight.
+        let hierarchies = Hierarchies::detect()?;
+        let base = Base::enter(setup.uid_base)?;
+        let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
+            .map_err(Failure::of("stdin", "keep the worker's socket"))?;
+        let mut jail = Self { socket, setup, base, hierarchies, missing, filters: Vec::new(), commands: 0 };
+        jail.compile_filters()?;
+        Ok(jail)
+    }
+
+    fn compile_filters(&mut self) -> Result<(), Failure> {
+        for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+            match Filters::compile(profile) {
+                Ok(filters) => self.filters.push((profile, filters)),
+                Err(_) if self.missing.seccomp => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn filters(&self, profile: Profile) -> Option<&Filters> {
+        self.filters.iter().find(|(of, _)| *of == profile).map(|(_, filters)| filters)
+    }
+
+    fn serve(&mut self) -> Result<(), Failure> {
+        let mut held = None;
+        let mut descriptors_when_idle = None;
+        loop {
+            let request =
+                wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty()).map_err(protocol)?;
+            match request {
+                None => return held.map_or(Ok(()), Held::release),
+                Some((Request::Run(plan), descriptors)) => {
+                    if let Some(held) = held.take() {
+                        Held::release(held)?;
+                        return Err(Failure::new("protocol", 0, "a plan before the last one was released"));
+                    }
+                    let worker;
+                    (held, worker) = self.run(&plan, descriptors)?;
+                    if worker == Worker::Gone {
+                        return held.map_or(Ok(()), Held::release);
+                    }
+                }
+                // The command has ended already.
+                Some((Request::Kill(_), _)) => {}
+                Some((Request::Release, _)) => {
+                    held.take().map_or(Ok(()), Held::release)?;
+                    self.check_nothing_is_left(&mut descriptors_when_idle)?;
+                    self.reply(&Reply::Released)?;
+                }
+                Some((Request::Configure(_), _)) => {
+                    return Err(Failure::new("protocol", 0, "a jail is configured once"));
+                }
+            }
+        }
+    }
+
+    /// Carries a plan out and answers; what is left waits for `Release`.
+    fn run(&mut self, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<(Option<Held>, Worker), Failure> {
+        self.commands += 1;
+        let name = format!("{}-{}", self.setup.jail, self.commands);
+        let ran = plan
+            .check()
+            .map_err(|error| Failure::new("plan", 0, error.to_string()))
+            .and_then(|()| Descriptors::take(plan, descriptors))
+            .and_then(|descriptors| execution::run(self, plan, descriptors, &name));
+        match ran {
+            Ok(Ran { report, files, mounts, group, worker }) => {
+                if worker == Worker::Listening {
+                    self.finish(report, &files)?;
+                }
+                Ok((Some(Held { mounts, group }), worker))
+            }
+            Err(failure) => {
+                self.reply(&Reply::Failed(failure))?;
+                Ok((None, Worker::Listening))
+            }
+        }
+    }
+
+    fn finish(&self, report: crate::report::Report, files: &[OwnedFd]) -> Result<(), Failure> {
+        debug_assert_eq!(
+            report.files.iter().filter(|file| matches!(file, FileFound::Found { .. })).count(),
+            files.len()
+        );
+        let borrowed: Vec<_> = files.iter().map(AsFd::as_fd).collect();
+        wire::send(self.socket.as_fd(), &Reply::Finished(Box::new(report)), &borrowed, SendFlags::empty())
+            .map_err(protocol)
+    }
+
+    fn reply(&self, reply: &Reply) -> Result<(), Failure> {
+        wire::send(self.socket.as_fd(), reply, &[], SendFlags::empty()).map_err(protocol)
+    }
+
+    /// No child, and as many descriptors as after the first command.
+    fn check_nothing_is_left(&self, when_idle: &mut Option<usize>) -> Result<(), Failure> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        match rustix::process::waitid(WaitId::All, options) {
+            Err(Errno::CHILD) => {}
+            Err(errno) => return Err(Failure::new("leftovers", errno.raw_os_error(), "look for children")),
+            Ok(_) => return Err(Failure::new("leftovers", 0, "a process of the last command is left")),
+        }
+        let now = std::fs::read_dir("/proc/self/fd")
+            .map_err(|error| {
+                Failure::new("leftovers", error.raw_os_error().unwrap_or(0), "count descriptors")
+            })?
+            .count();
+        let before = *when_idle.get_or_insert(now);
+        if now == before {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                "leftovers",
+                0,
+                format!("{now} descriptors are open, {before} were after the first"),
+            ))
+        }
+    }
+}
+
+impl Held {
+    /// The mounts first: the group's memory is gone when its files are.
+    fn release(self) -> Result<(), Failure> {
+        drop(self.mounts);
+        self.group.remove()
+    }
+}
+
+fn protocol(error: wire::WireError) -> Failure {
+    Failure::new("protocol", 0, error.to_string())
+}

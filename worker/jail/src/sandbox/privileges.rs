@@ -1,0 +1,39 @@
+//! Losing privileges: ids, capabilities, bounding set, the way back.
+
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use crate::report::Failure;
+
+/// Takes an id of the sandbox as real, effective and saved uid and gid, with no further groups.
+pub(crate) fn become_id(id: u32) -> Result<(), Errno> {
+    rustix::thread::set_thread_groups(&[])?;
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    rustix::thread::set_thread_res_gid(gid, gid, gid)?;
+    rustix::thread::set_thread_res_uid(uid, uid, uid)
+}
+
+/// Becomes `id` for good: no capability in any set, none to be had by exec, no privileges to be gained.
+pub(crate) fn drop_all(id: u32) -> Result<(), Failure> {
+    empty_bounding_set().map_err(Failure::of("bounding_set", "empty the bounding set"))?;
+    become_id(id).map_err(Failure::of("set_ids", "become an unprivileged user"))?;
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets)
+        .map_err(Failure::of("capabilities", "drop every capability"))?;
+    rustix::thread::clear_ambient_capability_set()
+        .map_err(Failure::of("capabilities", "clear the ambient set"))?;
+    rustix::thread::set_no_new_privs(true).map_err(Failure::of("no_new_privs", "renounce new privileges"))
+}
+
+/// Every capability this kernel knows: the first unknown number is EINVAL (PR_CAPBSET_DROP(2const)).
+fn empty_bounding_set() -> Result<(), Errno> {
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            Err(Errno::INVAL) if number > 0 => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! The sandbox's file systems, all made in the jail's own mount namespace and held by descriptors: overlays over the
+//! image's parts, and one size-limited tmpfs for every writable place.
+//!
+//! The sandbox's init attaches them ([`super::init`]). Everything here disappears when the descriptors and the
+//! sandbox's mount namespace do; nothing is ever deleted by path.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
+
+use crate::base::{Base, IdMapping, LOWER, SCRATCH, mount_new, move_onto};
+use crate::plan::{Limits, Plan, Profile};
+use crate::report::Failure;
+use crate::sys::mount::{attribute, mount_setattr};
+
+use super::{COMMAND_ID, dev};
+
+/// Directories that the image's root must offer as mount points; missing ones are made in the upper layer.
+const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "tmp", "work"];
+
+/// A detached mount and where it belongs, relative to the sandbox's root.
+pub(crate) struct Placed {
+    pub(crate) target: Vec<u8>,
+    pub(crate) mount: OwnedFd,
+}
+
+/// Every mount of one sandbox but its /proc.
+pub(crate) struct Mounts {
+    pub(crate) root: Option<OwnedFd>,
+    /// In the order they are attached.
+    pub(crate) placed: Vec<Placed>,
+    /// The tmpfs' own root directory: `work`, `tmp`, `shm`, `dev` and the overlays' upper layers lie in it.
+    pub(crate) tmpfs: OwnedFd,
+    pub(crate) layout: Occupied,
+}
+
+/// What a tmpfs holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Occupied {
+    pub(crate) bytes: u64,
+    pub(crate) inodes: u64,
+    pub(crate) bytes_free: u64,
+    pub(crate) inodes_free: u64,
+}
+
+impl Mounts {
+    pub(crate) fn make(base: &Base, plan: &Plan, mapping: IdMapping) -> Result<Self, Failure> {
+        let sources: Vec<&[u8]> = plan.rootfs.parts.iter().map(|part| part.source.as_slice()).collect();
+        let mut parts = base.take_parts(&sources, mapping)?;
+        let owners = Owners { base: base.uid_base() };
+        let scratch = Scratch::make(&plan.limits)?;
+        let root_part = parts.remove(0);
+        owners.make_writable_places(&scratch)?;
+        dev::fill(scratch.directory(), owners.root())?;
+        make_mount_points(root_part.as_fd(), &scratch, owners)?;
+        let root = overlay(0, root_part, &scratch, root_attributes(plan.profile))?;
+        let mut placed = Vec::new();
+        for (index, (part, source)) in plan.rootfs.parts[1..].iter().zip(parts).enumerate() {
+            let mount = match plan.profile {
+                Profile::Build => {
+                    copy_mode_of(source.as_fd(), &scratch, index + 1, owners)?;
+                    overlay(index + 1, source, &scratch, root_attributes(plan.profile))?
+                }
+                Profile::Strict | Profile::Default => source,
+            };
+            placed.push(Placed { target: part.target[1..].to_vec(), mount });
+        }
+        placed.extend(scratch.writable_places()?);
+        let layout = scratch.settle(&plan.limits)?;
+        Ok(Self { root: Some(root), placed, tmpfs: scratch.detach()?, layout })
+    }
+
+    /// After init has attached them, the jail needs no other mount than the tmpfs.
+    pub(crate) fn keep_only_tmpfs(&mut self) {
+        self.root = None;
+        self.placed.clear();
+    }
+
+    pub(crate) fn occupied(&self) -> Result<Occupied, Failure> {
+        occupied(self.tmpfs.as_fd()).map_err(Failure::of("statvfs", "measure the writable places"))
+    }
+}
+
+/// Only `build` may write in its throwaway root.
+fn root_attributes(profile: Profile) -> MountAttrFlags {
+    let confined = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+    match profile {
+        Profile::Build => confined,
+        Profile::Strict | Profile::Default => confined | MountAttrFlags::MOUNT_ATTR_RDONLY,
+    }
+}
+
+/// Host ids of the sandbox's users.
+#[derive(Clone, Copy)]
+struct Owners {
+    base: u32,
+}
+
+impl Owners {
+    fn root(self) -> (Uid, Gid) {
+        (Uid::from_raw(self.base), Gid::from_raw(self.base))
+    }
+
+    fn command(self) -> (Uid, Gid) {
+        (Uid::from_raw(self.base + COMMAND_ID), Gid::from_raw(self.base + COMMAND_ID))
+    }
+
+    fn make_writable_places(self, scratch: &Scratch) -> Result<(), Failure> {
+        scratch
+            .make_directory("work", 0o755, self.command())
+            .and_then(|()| scratch.make_directory("tmp", 0o1777, self.root()))
+            .and_then(|()| scratch.make_directory("shm", 0o1777, self.root()))
+            .and_then(|()| scratch.make_directory("dev", 0o755, self.root()))
+            .map_err(Failure::of("writable_places", "make the sandbox's writable directories"))
+    }
+}
+
+/// The one tmpfs, while it is attached in the jail's own mount namespace.
+struct Scratch {
+    context: OwnedFd,
+    directory: OwnedFd,
+}
+
+impl Scratch {
+    fn make(limits: &Limits) -> Result<Self, Failure> {
+        let make = || -> Result<Self, Errno> {
+            let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+            let size = limits.disk_bytes.to_string();
+            rustix::mount::fsconfig_set_string(context.as_fd(), "size", size.as_str())?;
+            // Wide until the layout stands; `settle` sets the true number.
+            rustix::mount::fsconfig_set_string(context.as_fd(), "nr_inodes", "1024")?;
+            rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "0755")?;
+            rustix::mount::fsconfig_create(context.as_fd())?;
+            let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
+            let mount = rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
+            move_onto(mount.as_fd(), CWD, SCRATCH)?;
+            let directory = open_directory(CWD, SCRATCH)?;
+            Ok(Self { context, directory })
+        };
+        make().map_err(Failure::of("tmpfs", "mount the writable tmpfs"))
+    }
+
+    fn directory(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+
+    fn make_directory(&self, name: &str, mode: u32, owner: (Uid, Gid)) -> Result<(), Errno> {
+        rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(mode))?;
+        rustix::fs::chownat(&self.directory, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)?;
+        // mkdir's mode went through the umask.
+        rustix::fs::chmodat(&self.directory, name, Mode::from_raw_mode(mode), AtFlags::empty())
+    }
+
+    /// Detached binds of the tmpfs' directories, /dev read-only but with its devices usable.
+    fn writable_places(&self) -> Result<Vec<Placed>, Failure> {
+        let bind = |name: &str, target: &str, attributes: u64| -> Result<Placed, Errno> {
+            let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let mount = rustix::mount::open_tree(&self.directory, name, flags)?;
+            mount_setattr(mount.as_fd(), attributes, 0, None)?;
+            Ok(Placed { target: target.as_bytes().to_vec(), mount })
+        };
+        let bind_all = || -> Result<Vec<Placed>, Errno> {
+            let confined = attribute::NOSUID | attribute::NODEV;
+            Ok(vec![
+                dev::bind(self.directory())?,
+                bind("shm", "dev/shm", confined)?,
+                bind("work", "work", confined)?,
+                bind("tmp", "tmp", confined)?,
+            ])
+        };
+        bind_all().map_err(Failure::of("writable_places", "bind the sandbox's writable directories"))
+    }
+
+    /// Now that the layout stands: the job's number of inodes, beside those of the layout.
+    fn settle(&self, limits: &Limits) -> Result<Occupied, Failure> {
+        let settle = || -> Result<Occupied, Errno> {
+            let layout = occupied(self.directory())?;
+            let inodes = limits.inodes.get().saturating_add(layout.inodes).to_string();
+            let bytes = limits.disk_bytes.get().saturating_add(layout.bytes).to_string();
+            rustix::mount::fsconfig_set_string(self.context.as_fd(), "nr_inodes", inodes.as_str())?;
+            rustix::mount::fsconfig_set_string(self.context.as_fd(), "size", bytes.as_str())?;
+            rustix::mount::fsconfig_reconfigure(self.context.as_fd())?;
+            Ok(layout)
+        };
+        settle().map_err(Failure::of("tmpfs", "limit the writable tmpfs"))
+    }
+
+    /// The overlays and binds hold what they need; a descriptor of the root directory remains.
+    fn detach(self) -> Result<OwnedFd, Failure> {
+        rustix::io::fcntl_dupfd_cloexec(&self.directory, 3)
+            .map_err(Failure::of("tmpfs", "keep the writable tmpfs by descriptor"))
+    }
+}
+
+impl Drop for Scratch {
+    /// The jail's own table is small again, also where making the sandbox failed half-way.
+    fn drop(&mut self) {
+        let _ = rustix::mount::unmount(SCRATCH, UnmountFlags::DETACH);
+    }
+}
+
+fn occupied(directory: BorrowedFd<'_>) -> Result<Occupied, Errno> {
+    let numbers = rustix::fs::fstatvfs(directory)?;
+    Ok(Occupied {
+        bytes: (numbers.f_blocks - numbers.f_bfree) * numbers.f_frsize,
+        inodes: numbers.f_files - numbers.f_ffree,
+        bytes_free: numbers.f_bfree * numbers.f_frsize,
+        inodes_free: numbers.f_ffree,
+    })
+}
+
+/// Makes the root's upper layer with the mount points that the image lacks. An image where one of them is anything
+/// but a directory is refused: a mount would follow it elsewhere.
+fn make_mount_points(image: BorrowedFd<'_>, scratch: &Scratch, owners: Owners) -> Result<(), Failure> {
+    copy_mode_of(image, scratch, 0, owners)?;
+    for name in MOUNT_POINTS {
+        let step = "image_mount_point";
+        match rustix::fs::statat(image, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {}
+            Ok(_) => {
+                let errno = Errno::NOTDIR.raw_os_error();
+                return Err(Failure::new(step, errno, format!("the image's /{name} is not a directory")));
+            }
+            Err(Errno::NOENT) => scratch
+                .make_directory(&format!("upper0/{name}"), 0o755, owners.root())
+                .map_err(Failure::of("image_mount_point", "make a mount point"))?,
+            Err(errno) => {
+                return Err(Failure::new(step, errno.raw_os_error(), format!("look at the image's /{name}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes upper and work directories of overlay `index`; the merged root shows the upper's owner and mode.
+fn copy_mode_of(
+    lower: BorrowedFd<'_>,
+    scratch: &Scratch,
+    index: usize,
+    owners: Owners,
+) -> Result<(), Failure> {
+    let make = || -> Result<(), Errno> {
+        let mode = rustix::fs::fstat(lower)?.st_mode & 0o1777;
+        scratch.make_directory(&format!("upper{index}"), mode, owners.root())?;
+        scratch.make_directory(&format!("tempo{index}"), 0o700, owners.root())
+    };
+    make().map_err(Failure::of("overlay_layers", "make an overlay's upper layer"))
+}
+
+/// Mounts overlay `index` over `lower` by path: layers given as descriptors are refused by kernels up to 6.12.
+fn overlay(
+    index: usize,
+    lower: OwnedFd,
+    _scratch: &Scratch,
+    attributes: MountAttrFlags,
+) -> Result<OwnedFd, Failure> {
+    let mount = || -> Result<OwnedFd, Errno> {
+        move_onto(lower.as_fd(), CWD, LOWER)?;
+        let upper = format!("{SCRATCH}/upper{index}");
+        let work = format!("{SCRATCH}/tempo{index}");
+        let options = [("lowerdir", LOWER), ("upperdir", upper.as_str()), ("workdir", work.as_str())];
+        let result = mount_new("overlay", &options, attributes);
+        rustix::mount::unmount(LOWER, UnmountFlags::DETACH)?;
+        result
+    };
+    mount().map_err(|errno| {
+        Failure::new("mount_overlay", errno.raw_os_error(), format!("mount the overlay of part {index}"))
+    })
+}
+
+pub(crate) fn open_directory(at: BorrowedFd<'_>, path: &str) -> Result<OwnedFd, Errno> {
+    rustix::fs::openat(
+        at,
+        path,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}

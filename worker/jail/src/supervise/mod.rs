@@ -1,0 +1,279 @@
+//! Watching one command from exec to the moment where nothing of it is left.
+//!
+//! One poll loop over everything that can happen: the command ends, its init dies, the worker speaks or is gone, the
+//! filter reports, the cgroup announces an OOM or a refused fork, a timer is due. Clocks and kills are outside of the
+//! sandbox; a kill always takes all of it.
+
+mod clock;
+mod verdict;
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::net::{RecvFlags, SendFlags};
+
+use crate::cgroup::Group;
+use crate::plan::Limits;
+use crate::report::Failure;
+use crate::sandbox::handshake::{self, Message};
+use crate::seccomp::{self, ForbiddenCall};
+use crate::sys::clone::Child;
+use crate::wire::{self, KillReason, Reply, Request};
+
+use clock::Clock;
+pub(crate) use verdict::{Facts, outcome};
+
+/// What a command is watched with.
+pub(crate) struct Post<'a> {
+    pub(crate) worker: BorrowedFd<'a>,
+    pub(crate) group: &'a Group,
+    pub(crate) init: &'a Child,
+    pub(crate) limits: &'a Limits,
+    /// CPUs that the command may use.
+    pub(crate) cpus: u32,
+}
+
+/// Whether there is still somebody to report to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Worker {
+    #[default]
+    Listening,
+    Gone,
+}
+
+/// What the watch saw. The sandbox may still be alive: the caller ends it.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) started_us: u64,
+    pub(crate) ended_us: u64,
+    pub(crate) wall_us: u64,
+    /// CPU time of set-up, charged to the group before exec.
+    pub(crate) cpu_before_us: u64,
+    pub(crate) exec_errno: Option<i32>,
+    pub(crate) forbidden: Option<ForbiddenCall>,
+    pub(crate) asked: Option<KillReason>,
+    pub(crate) worker: Worker,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Command,
+    Init,
+    Worker,
+    Handshake,
+    Listener,
+    Group,
+}
+
+/// Whether to go on watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Watch,
+    Stop,
+}
+
+struct Watch<'a> {
+    post: Post<'a>,
+    child: &'a Child,
+    handshake: Option<OwnedFd>,
+    listener: Option<OwnedFd>,
+    clock: Clock,
+    seen: Seen,
+}
+
+/// Lets the command execute its program and watches it until it ends or must be ended.
+pub(crate) fn watch(
+    post: Post<'_>,
+    child: &Child,
+    handshake: OwnedFd,
+    listener: Option<OwnedFd>,
+) -> Result<Seen, Failure> {
+    let cpu_before_us = post.group.cpu_us()?;
+    let started = Instant::now();
+    let seen = Seen { started_us: unix_us(), cpu_before_us, ..Seen::default() };
+    let clock = Clock::start(started, post.limits, post.cpus, post.group.refused_fork_poll());
+    handshake::tell(handshake.as_fd())?;
+    let mut watch = Watch { post, child, handshake: Some(handshake), listener, clock, seen };
+    while watch.step()? == Next::Watch {}
+    watch.seen.wall_us = started.elapsed().as_micros() as u64;
+    watch.seen.ended_us = unix_us();
+    watch.last_look()?;
+    Ok(watch.seen)
+}
+
+/// Microseconds since the Unix epoch.
+pub(crate) fn unix_us() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64)
+}
+
+impl Watch<'_> {
+    fn step(&mut self) -> Result<Next, Failure> {
+        let ready = self.poll()?;
+        let mut next = Next::Watch;
+        for source in ready {
+            if self.handle(source)? == Next::Stop {
+                next = Next::Stop;
+            }
+        }
+        if next == Next::Watch { self.look_at_clock() } else { Ok(next) }
+    }
+
+    fn poll(&self) -> Result<Vec<Source>, Failure> {
+        let mut sources = vec![Source::Command, Source::Init, Source::Worker];
+        let mut fds = vec![
+            PollFd::from_borrowed_fd(self.child.pidfd.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.post.init.pidfd.as_fd(), PollFlags::IN),
+            PollFd::from_borrowed_fd(self.post.worker, PollFlags::IN),
+        ];
+        for (source, fd) in [(Source::Handshake, &self.handshake), (Source::Listener, &self.listener)] {
+            if let Some(fd) = fd {
+                sources.push(source);
+                fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+            }
+        }
+        for (fd, flags) in self.post.group.watch_fds() {
+            sources.push(Source::Group);
+            fds.push(PollFd::from_borrowed_fd(fd, flags));
+        }
+        let wait = self.clock.next().saturating_duration_since(Instant::now());
+        let timeout = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, Some(&timeout)))
+            .map_err(Failure::of("poll", "watch the command"))?;
+        let ready = fds.iter().zip(sources).filter(|(fd, _)| !fd.revents().is_empty());
+        Ok(ready.map(|(_, source)| source).collect())
+    }
+
+    fn handle(&mut self, source: Source) -> Result<Next, Failure> {
+        match source {
+            Source::Command => Ok(Next::Stop),
+            Source::Init => Err(Failure::new("init", 0, "the sandbox's init died before its command")),
+            Source::Worker => self.hear_worker(),
+            Source::Handshake => self.hear_command(),
+            Source::Listener => self.hear_filter(),
+            Source::Group => {
+                self.post.group.clear_watch();
+                self.clock.look_again_soon(Instant::now());
+                self.look_at_counters()
+            }
+        }
+    }
+
+    fn hear_worker(&mut self) -> Result<Next, Failure> {
+        let heard = wire::receive(self.post.worker, RecvFlags::DONTWAIT);
+        match heard {
+            Ok(Some((Request::Kill(reason), _))) => {
+                self.seen.asked = Some(reason);
+                Ok(Next::Stop)
+            }
+            Ok(Some(_)) => Err(Failure::new("protocol", 0, "a request out of turn while a command runs")),
+            Ok(None) => {
+                self.seen.worker = Worker::Gone;
+                Ok(Next::Stop)
+            }
+            Err(error) if error.would_block() => Ok(Next::Watch),
+            Err(error) => Err(Failure::new("protocol", 0, error.to_string())),
+        }
+    }
+
+    /// The handshake's end closes when the program is executed: from here on the command runs.
+    fn hear_command(&mut self) -> Result<Next, Failure> {
+        let Some(handshake) = self.handshake.take() else { return Ok(Next::Watch) };
+        match handshake::hear(handshake.as_fd())? {
+            None => {
+                self.tell_worker(&Reply::Started { unix_us: self.seen.started_us }, SendFlags::empty());
+                Ok(Next::Watch)
+            }
+            Some(Message::NoExec { errno }) => {
+                self.seen.exec_errno = Some(errno);
+                Ok(Next::Watch)
+            }
+            Some(_) => Err(Failure::new("handshake", 0, "the command's process spoke out of turn")),
+        }
+    }
+
+    fn hear_filter(&mut self) -> Result<Next, Failure> {
+        let Some(listener) = &self.listener else { return Ok(Next::Watch) };
+        match seccomp::receive(listener.as_fd())? {
+            Some(call) => {
+                self.seen.forbidden = Some(call);
+                Ok(Next::Stop)
+            }
+            None => {
+                // Ready without a message: every process with this filter is gone (seccomp_unotify(2), POLLHUP), or
+                // the caller died first, which the next poll tells again.
+                if hung_up(listener.as_fd()) {
+                    self.listener = None;
+                }
+                Ok(Next::Watch)
+            }
+        }
+    }
+
+    fn look_at_clock(&mut self) -> Result<Next, Failure> {
+        let now = Instant::now();
+        if self.clock.wall_is_over(now) {
+            return Ok(Next::Stop);
+        }
+        if self.clock.counters_are_due(now) && self.look_at_counters()? == Next::Stop {
+            return Ok(Next::Stop);
+        }
+        let progress = self.clock.progress_is_due(now);
+        if progress || self.clock.cpu_is_due(now) {
+            let cpu_us = self.post.group.cpu_us()?.saturating_sub(self.seen.cpu_before_us);
+            if cpu_us > self.post.limits.cpu_us.get() {
+                return Ok(Next::Stop);
+            }
+            self.clock.cpu_was(now, cpu_us);
+            if progress {
+                let memory_bytes = self.post.group.memory_bytes()?;
+                // A worker that does not read loses progress, and nothing waits for it.
+                self.tell_worker(&Reply::Progress { cpu_us, memory_bytes }, SendFlags::DONTWAIT);
+            }
+        }
+        Ok(Next::Watch)
+    }
+
+    fn look_at_counters(&mut self) -> Result<Next, Failure> {
+        let crossed = self.post.group.oom_kills()? > 0 || self.post.group.pids_refused()? > 0;
+        Ok(if crossed { Next::Stop } else { Next::Watch })
+    }
+
+    /// A forbidden call may have been reported in the moment when the main process ended.
+    fn last_look(&mut self) -> Result<(), Failure> {
+        if self.seen.forbidden.is_none()
+            && let Some(listener) = &self.listener
+            && readable(listener.as_fd())
+        {
+            self.seen.forbidden = seccomp::receive(listener.as_fd())?;
+        }
+        // Not to be waited for: a command that was ended before exec says nothing.
+        if self.handshake.as_ref().is_some_and(|handshake| !state(handshake.as_fd()).is_empty()) {
+            self.hear_command()?;
+        }
+        Ok(())
+    }
+
+    fn tell_worker(&mut self, reply: &Reply, flags: SendFlags) {
+        match wire::send(self.post.worker, reply, &[], flags) {
+            Err(error) if !error.would_block() => self.seen.worker = Worker::Gone,
+            _ => {}
+        }
+    }
+}
+
+fn hung_up(fd: BorrowedFd<'_>) -> bool {
+    state(fd).contains(PollFlags::HUP)
+}
+
+fn readable(fd: BorrowedFd<'_>) -> bool {
+    state(fd).contains(PollFlags::IN)
+}
+
+fn state(fd: BorrowedFd<'_>) -> PollFlags {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    match rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {
+        Ok(_) => fds[0].revents(),
+        Err(_) => PollFlags::empty(),
+    }
+}
