@@ -1,0 +1,158 @@
+//! Everything that runs steps on this machine: jails, roots, blobs, spool. Knows nothing of leases or streams.
+//!
+//! Standing means proven: the engine starts only after a real command went through every jail.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use kiln_proto::{model, v1};
+use tonic::transport::Channel;
+
+use crate::blobs::{BlobError, Blobs};
+use crate::clock::unix_us;
+use crate::config::EngineConfig;
+use crate::images::Host;
+use crate::jail_program::{JailProgram, JailProgramError};
+use crate::live::StepLive;
+use crate::order::{StepOrder, Terms};
+use crate::roots::{Roots, RootsError};
+use crate::slots::Slots;
+use crate::step::{self, StepControl};
+
+/// Runs steps.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) blobs: Arc<Blobs>,
+    pub(crate) roots: Roots,
+    pub(crate) limits: model::LimitPolicy,
+    spool_directory: PathBuf,
+}
+
+/// Why steps cannot be run here.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("make the directory {}", path.display())]
+    MakeDirectory { path: PathBuf, source: io::Error },
+    #[error("prepare the jail's program")]
+    JailProgram(#[source] JailProgramError),
+    #[error("open the blob cache")]
+    Blobs(#[source] BlobError),
+    #[error("prepare the images")]
+    Roots(#[source] RootsError),
+    #[error("a task was stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+    /// A layer of the sandbox is missing, or something that it needs.
+    #[error(
+        "this host cannot make the sandbox: {step}: {detail} (errno {errno}); `kiln doctor` shows what is missing and how to fix it"
+    )]
+    Layer { step: String, errno: i32, detail: String },
+    /// The sandbox stands, yet a command that does nothing did not succeed in it.
+    #[error("a trial run of /bin/true {sentence}")]
+    Canary { sentence: String },
+}
+
+impl Engine {
+    /// Makes everything ready and runs a trial command through every slot's jail.
+    pub(crate) async fn start(
+        config: &EngineConfig,
+        server: Option<Channel>,
+    ) -> Result<Arc<Self>, EngineError> {
+        let prepared = {
+            let config = config.clone();
+            tokio::task::spawn_blocking(move || Prepared::make(&config, server))
+                .await
+                .map_err(EngineError::Stopped)??
+        };
+        let engine = Arc::new(Self {
+            slots: Slots::new(prepared.program, config),
+            blobs: prepared.blobs,
+            roots: prepared.roots,
+            limits: config.limits,
+            spool_directory: prepared.spool_directory,
+        });
+        if let Err(error) = engine.try_every_slot().await {
+            engine.stop().await;
+            return Err(error);
+        }
+        Ok(engine)
+    }
+
+    /// A step's live state, before it is run.
+    pub(crate) fn live(&self, order: &StepOrder) -> Arc<StepLive> {
+        StepLive::new(order, &self.spool_directory)
+    }
+
+    /// Ends all jails and removes the worker's cgroups. Call when no step runs.
+    pub(crate) async fn stop(&self) {
+        self.slots.stop().await;
+        crate::cgroup_sweep::sweep_all(self.slots.cgroup_name()).await;
+    }
+
+    async fn try_every_slot(&self) -> Result<(), EngineError> {
+        let trials = join_all((0..self.slots.count()).map(|_| self.try_once())).await;
+        let (results, cleanups): (Vec<_>, Vec<_>) = trials.into_iter().unzip();
+        join_all(cleanups.into_iter().map(step::Cleanup::finish)).await;
+        results.into_iter().collect()
+    }
+
+    /// The clean-up is left to the caller, so that trials at the same time take a slot each.
+    async fn try_once(&self) -> (Result<(), EngineError>, step::Cleanup) {
+        let order = StepOrder::new(&canary(), &Terms::default(), unix_us())
+            .expect("the canary needs nothing resolved");
+        let end = step::run(self, &order, &self.live(&order), &StepControl::default()).await;
+        let outcome = end.results.into_iter().next().and_then(|result| result.outcome).unwrap_or_default();
+        let result = match outcome.kind() {
+            v1::OutcomeKind::Exited if outcome.code == Some(0) => Ok(()),
+            v1::OutcomeKind::Infrastructure => Err(EngineError::Layer {
+                step: outcome.infrastructure_step,
+                errno: outcome.infrastructure_errno.unwrap_or(0),
+                detail: outcome.infrastructure_detail,
+            }),
+            _ => Err(EngineError::Canary { sentence: outcome.sentence }),
+        };
+        (result, end.cleanup)
+    }
+}
+
+/// What is made on a blocking thread.
+struct Prepared {
+    program: JailProgram,
+    blobs: Arc<Blobs>,
+    roots: Roots,
+    spool_directory: PathBuf,
+}
+
+impl Prepared {
+    fn make(config: &EngineConfig, server: Option<Channel>) -> Result<Self, EngineError> {
+        let spool_directory = config.data_dir.join("spool");
+        make_directory(&spool_directory)?;
+        let program = JailProgram::seal(&config.jail_program).map_err(EngineError::JailProgram)?;
+        let blobs = Blobs::open(&config.data_dir.join("blobs"), config.blob_cache_bytes, server)
+            .map_err(EngineError::Blobs)?;
+        let blobs = Arc::new(blobs);
+        let host = Host::this_machine(config.extra_read_only.clone());
+        let roots = Roots::open(&config.data_dir.join("images"), config.image_cache_bytes, &host)
+            .map_err(EngineError::Roots)?;
+        Ok(Self { program, blobs, roots, spool_directory })
+    }
+}
+
+fn canary() -> model::Step {
+    let limits = v1::Limits::from(&model::LimitPolicy::default().default);
+    let command =
+        v1::Command { argv: vec!["/bin/true".into()], limits: Some(limits), ..v1::Command::default() };
+    let step = v1::Step { name: "canary".into(), commands: vec![command], ..v1::Step::default() };
+    model::Step::check_lease(step, &model::LimitPolicy::default()).expect("a constant step that a test runs")
+}
+
+fn make_directory(path: &Path) -> Result<(), EngineError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|source| EngineError::MakeDirectory { path: path.to_owned(), source })
+}

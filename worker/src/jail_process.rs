@@ -1,0 +1,294 @@
+//! One jail as the worker sees it: a child process and the dialogue over its socket.
+//!
+//! States: started -> configured -> (command begun -> events -> finished -> released)*. Owns the process and its uid
+//! range; the range is free again only when the process is gone. It decides nothing about jobs.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixDatagram as StdUnixDatagram;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kiln_jail::plan::Plan;
+use kiln_jail::report::Failure;
+use kiln_jail::uid_range::{UidRange, UidRangeError};
+use kiln_jail::wire::{self, KillReason, Reply, Request, Setup};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncRead, AsyncReadExt, Interest};
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+
+use crate::jail_program::JailProgram;
+
+/// A jail answers `Configure` and `Release` within this, or it counts as dead.
+const ANSWER: Duration = Duration::from_secs(20);
+/// How long a jail may take to clean up after its socket was closed.
+const LEAVE: Duration = Duration::from_secs(10);
+/// What is kept of a jail's stderr, for the evidence when it dies.
+const LAST_WORDS_BYTES: usize = 2 * 1024;
+
+/// A configured jail.
+#[derive(Debug)]
+pub(crate) struct JailProcess {
+    pub(crate) number: u32,
+    socket: UnixDatagram,
+    child: Child,
+    last_words: LastWords,
+    _uids: UidRange,
+}
+
+/// Why a jail cannot be used. Always the infrastructure's matter, never the job's.
+#[derive(Debug, thiserror::Error)]
+pub enum JailError {
+    #[error("make a socket for the jail")]
+    Socket { source: io::Error },
+    #[error("claim a range of uids")]
+    ClaimUids { source: UidRangeError },
+    #[error("start the jail process")]
+    Spawn { source: io::Error },
+    #[error("send to the jail")]
+    Send { source: io::Error },
+    #[error("receive from the jail")]
+    Receive { source: io::Error },
+    #[error("the jail died: {status}{}", spoken(last_words))]
+    Died { status: String, last_words: String },
+    #[error("the jail did not answer for {} s", .0.as_secs())]
+    Silent(Duration),
+    #[error("the jail answered out of turn: {reply}")]
+    OutOfTurn { reply: String },
+    #[error("the jail cannot make sandboxes here: {0}")]
+    Unable(Failure),
+}
+
+impl JailProcess {
+    /// Starts the program, claims uids and configures. `setup.uid_base` is filled in here.
+    pub(crate) async fn start(program: &JailProgram, mut setup: Setup) -> Result<Self, JailError> {
+        let uids = UidRange::claim().map_err(|source| JailError::ClaimUids { source })?;
+        setup.uid_base = uids.base();
+        let (ours, theirs) = wire::pair().map_err(|source| JailError::Socket { source })?;
+        let socket = into_tokio(ours).map_err(|source| JailError::Socket { source })?;
+        let mut child = Command::new(program.path())
+            .arg0("kiln-jail")
+            .env_clear()
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            // A Ctrl-C at the terminal is for the worker alone; it stops its jails in order.
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|source| JailError::Spawn { source })?;
+        let last_words = LastWords::listen(setup.jail, child.stderr.take());
+        let mut jail = Self { number: setup.jail, socket, child, last_words, _uids: uids };
+        jail.configure(setup).await?;
+        Ok(jail)
+    }
+
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Whether the process still runs; asks the kernel, does not wait.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Hands over a plan with its descriptors, in the order that [`Plan`] says.
+    pub(crate) async fn begin(
+        &mut self,
+        plan: Plan,
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), JailError> {
+        self.send(&Request::Run(Box::new(plan)), descriptors).await
+    }
+
+    pub(crate) async fn kill(&mut self, reason: KillReason) -> Result<(), JailError> {
+        self.send(&Request::Kill(reason), &[]).await
+    }
+
+    /// The next thing the jail tells. Dropping the future loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<(Reply, Vec<OwnedFd>), JailError> {
+        let received = self
+            .socket
+            .async_io(Interest::READABLE, || {
+                Ok(wire::receive::<Reply>(self.socket.as_fd(), RecvFlags::DONTWAIT)?)
+            })
+            .await;
+        match received {
+            Ok(Some(message)) => Ok(message),
+            Ok(None) => Err(self.died().await),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(self.died().await),
+            Err(source) => Err(JailError::Receive { source }),
+        }
+    }
+
+    /// Lets the jail destroy what is left of the last command, and waits until it has.
+    pub(crate) async fn release(&mut self) -> Result<(), JailError> {
+        self.send(&Request::Release, &[]).await?;
+        loop {
+            match self.next_in_time().await? {
+                Reply::Released => return Ok(()),
+                // A kill that crossed the end, or a last sample.
+                Reply::Progress { .. } => {}
+                Reply::Failed(failure) => return Err(JailError::Unable(failure)),
+                reply => return Err(out_of_turn(&reply)),
+            }
+        }
+    }
+
+    /// Ends the jail in order: closes its socket and waits until it has cleaned up and left.
+    pub(crate) async fn stop(self) {
+        let Self { number, socket, mut child, .. } = self;
+        drop(socket);
+        if tokio::time::timeout(LEAVE, child.wait()).await.is_err() {
+            tracing::warn!(jail = number, "a jail did not leave and is killed");
+            if let Err(error) = child.kill().await {
+                tracing::warn!(jail = number, %error, "cannot kill a jail");
+            }
+        }
+    }
+
+    /// Ends the jail at once, and waits until the process is gone.
+    pub(crate) async fn destroy(mut self) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(jail = self.number, %error, "cannot kill a jail");
+        }
+    }
+
+    async fn configure(&mut self, setup: Setup) -> Result<(), JailError> {
+        self.send(&Request::Configure(setup), &[]).await?;
+        match self.next_in_time().await? {
+            Reply::Ready => Ok(()),
+            Reply::Failed(failure) => Err(JailError::Unable(failure)),
+            reply => Err(out_of_turn(&reply)),
+        }
+    }
+
+    async fn next_in_time(&mut self) -> Result<Reply, JailError> {
+        match tokio::time::timeout(ANSWER, self.next()).await {
+            Ok(reply) => reply.map(|(reply, _descriptors)| reply),
+            Err(_elapsed) => Err(JailError::Silent(ANSWER)),
+        }
+    }
+
+    async fn send(&mut self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> Result<(), JailError> {
+        let sent = self
+            .socket
+            .async_io(Interest::WRITABLE, || {
+                Ok(wire::send(self.socket.as_fd(), request, descriptors, SendFlags::DONTWAIT)?)
+            })
+            .await;
+        match sent {
+            Ok(()) => Ok(()),
+            Err(error) if is_gone(&error) => Err(self.died().await),
+            Err(source) => Err(JailError::Send { source }),
+        }
+    }
+
+    /// The socket is closed: says how the process ended, with what it said last.
+    async fn died(&mut self) -> JailError {
+        let status = match tokio::time::timeout(LEAVE, self.child.wait()).await {
+            Ok(Ok(status)) => describe(status),
+            Ok(Err(error)) => format!("its status is unknown ({error})"),
+            Err(_elapsed) => "it closed its socket but still runs".to_owned(),
+        };
+        JailError::Died { status, last_words: self.last_words.text() }
+    }
+}
+
+impl JailError {
+    /// As the failure of a command: step, errno, what was attempted.
+    pub(crate) fn to_failure(&self) -> Failure {
+        let (step, errno) = match self {
+            Self::Unable(failure) => return failure.clone(),
+            Self::Spawn { source }
+            | Self::Socket { source }
+            | Self::Send { source }
+            | Self::Receive { source } => ("jail", source.raw_os_error().unwrap_or(0)),
+            Self::ClaimUids { .. } | Self::Died { .. } | Self::Silent(_) | Self::OutOfTurn { .. } => {
+                ("jail", 0)
+            }
+        };
+        let source = std::error::Error::source(self).map(|source| format!(": {source}")).unwrap_or_default();
+        Failure { step: step.to_owned(), errno, detail: format!("{self}{source}") }
+    }
+}
+
+fn into_tokio(socket: OwnedFd) -> io::Result<UnixDatagram> {
+    // A SEQPACKET socket differs from a datagram one only in its connection; all calls on it here are our own.
+    let socket = StdUnixDatagram::from(socket);
+    socket.set_nonblocking(true)?;
+    UnixDatagram::from_std(socket)
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected
+    )
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("it exited with {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => status.to_string(),
+    }
+}
+
+fn spoken(last_words: &str) -> String {
+    if last_words.is_empty() { String::new() } else { format!("; it said: {last_words}") }
+}
+
+fn out_of_turn(reply: &Reply) -> JailError {
+    let reply = match reply {
+        Reply::Ready => "Ready",
+        Reply::Started { .. } => "Started",
+        Reply::Progress { .. } => "Progress",
+        Reply::Finished(_) => "Finished",
+        Reply::Failed(_) => "Failed",
+        Reply::Released => "Released",
+    };
+    JailError::OutOfTurn { reply: reply.to_owned() }
+}
+
+/// Turns an unexpected reply into an error; for the driver of commands.
+pub(crate) fn unexpected(reply: &Reply) -> JailError {
+    out_of_turn(reply)
+}
+
+/// The end of what a jail wrote to stderr (a panic, a refusal of the loader). The jail never writes a job's strings there.
+#[derive(Clone, Debug, Default)]
+struct LastWords(Arc<Mutex<Vec<u8>>>);
+
+impl LastWords {
+    /// Listens until the jail's stderr is closed, that is until the jail and what it cloned are gone.
+    fn listen(jail: u32, stderr: Option<impl AsyncRead + Unpin + Send + 'static>) -> Self {
+        let words = Self::default();
+        if let Some(mut stderr) = stderr {
+            let words = words.clone();
+            tokio::spawn(async move {
+                let mut chunk = [0; 1024];
+                while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
+                    words.keep(&chunk[..length]);
+                    let said = String::from_utf8_lossy(&chunk[..length]);
+                    tracing::warn!(jail, said = said.trim_end(), "a jail spoke");
+                }
+            });
+        }
+        words
+    }
+
+    fn keep(&self, chunk: &[u8]) {
+        let mut words = self.0.lock().expect("no holder of this lock panics");
+        words.extend_from_slice(chunk);
+        let surplus = words.len().saturating_sub(LAST_WORDS_BYTES);
+        words.drain(..surplus);
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().expect("no holder of this lock panics")).trim().to_owned()
+    }
+}

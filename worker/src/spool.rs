@@ -1,0 +1,252 @@
+//! A spool: what a command wrote to one stream, kept for as long as somebody may read it.
+//!
+//! The first 64 KiB stay in memory, the rest goes to an unlinked file. One writer appends (see [`crate::output`]), any
+//! number of readers follow from the beginning at their own pace. A reader must never slow the writer down, and the
+//! spool must never hold more than its limit.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+/// Kept in memory, and sent inside a result: see `CommandResult.stdout` in the API.
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
+/// A reader's largest chunk.
+const CHUNK_BYTES: u64 = 64 * 1024;
+
+/// What a command wrote to one stream.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    directory: PathBuf,
+    limit_bytes: u64,
+    head: Mutex<Vec<u8>>,
+    tail: OnceLock<File>,
+    state: watch::Sender<SpoolState>,
+}
+
+/// How far a spool is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SpoolState {
+    pub(crate) kept_bytes: u64,
+    /// More than the limit was written.
+    pub(crate) truncated: bool,
+    /// Nothing more will come.
+    pub(crate) complete: bool,
+}
+
+impl Spool {
+    /// An empty spool that keeps at most `limit_bytes`, beyond the head in an unlinked file in `directory`.
+    pub(crate) fn new(directory: &Path, limit_bytes: u64) -> Arc<Self> {
+        Arc::new(Self {
+            directory: directory.to_owned(),
+            limit_bytes,
+            head: Mutex::default(),
+            tail: OnceLock::new(),
+            state: watch::Sender::default(),
+        })
+    }
+
+    pub(crate) fn state(&self) -> SpoolState {
+        *self.state.borrow()
+    }
+
+    /// Sees every later change of the state.
+    pub(crate) fn watch(&self) -> watch::Receiver<SpoolState> {
+        self.state.subscribe()
+    }
+
+    /// The first 64 KiB, or all when there is less.
+    pub(crate) fn head(&self) -> Vec<u8> {
+        self.head.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// Whether [`Spool::append`] of that many bytes stays in memory, so that it need not be called on a blocking thread.
+    pub(crate) fn fits_in_head(&self, more_bytes: usize) -> bool {
+        let kept = self.state.borrow().kept_bytes;
+        kept + (more_bytes as u64) <= HEAD_BYTES as u64 || kept >= self.limit_bytes
+    }
+
+    /// Keeps what fits under the limit; notes when something did not. Only the one writer may call this.
+    pub(crate) fn append(&self, data: &[u8]) -> io::Result<SpoolState> {
+        let before = self.state();
+        let room = self.limit_bytes - before.kept_bytes;
+        let kept = &data[..data.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let in_head = kept
+            .len()
+            .min(HEAD_BYTES.saturating_sub(usize::try_from(before.kept_bytes).unwrap_or(usize::MAX)));
+        let (head, tail) = kept.split_at(in_head);
+        if !head.is_empty() {
+            self.head.lock().expect("no holder of this lock panics").extend_from_slice(head);
+        }
+        if !tail.is_empty() {
+            let offset = before.kept_bytes + in_head as u64 - HEAD_BYTES as u64;
+            self.tail_file()?.write_all_at(tail, offset)?;
+        }
+        let after = SpoolState {
+            kept_bytes: before.kept_bytes + kept.len() as u64,
+            truncated: before.truncated || kept.len() < data.len(),
+            complete: false,
+        };
+        self.state.send_replace(after);
+        Ok(after)
+    }
+
+    /// Tells the readers that nothing more will come.
+    pub(crate) fn complete(&self) {
+        self.state.send_modify(|state| state.complete = true);
+    }
+
+    /// Reads what is there at `offset`, at most `CHUNK_BYTES`; empty when nothing is. Blocks on the disk beyond the head.
+    pub(crate) fn read_at(&self, offset: u64) -> io::Result<Bytes> {
+        let available = (self.state().kept_bytes.saturating_sub(offset)).min(CHUNK_BYTES);
+        if available == 0 {
+            return Ok(Bytes::new());
+        }
+        if offset < HEAD_BYTES as u64 {
+            let head = self.head.lock().expect("no holder of this lock panics");
+            let from = usize::try_from(offset).expect("less than 64 KiB");
+            let to = head.len().min(from + usize::try_from(available).expect("at most 64 KiB"));
+            return Ok(Bytes::copy_from_slice(&head[from..to]));
+        }
+        let mut chunk = vec![0; usize::try_from(available).expect("at most 64 KiB")];
+        self.tail_file()?.read_exact_at(&mut chunk, offset - HEAD_BYTES as u64)?;
+        Ok(chunk.into())
+    }
+
+    /// A reader from the beginning.
+    pub(crate) fn follow(self: &Arc<Self>) -> SpoolReader {
+        SpoolReader { spool: Arc::clone(self), state: self.watch(), offset: 0 }
+    }
+
+    fn tail_file(&self) -> io::Result<&File> {
+        if let Some(file) = self.tail.get() {
+            return Ok(file);
+        }
+        let file = tempfile::tempfile_in(&self.directory)?;
+        Ok(self.tail.get_or_init(|| file))
+    }
+}
+
+/// Follows a spool from the beginning until it is complete.
+#[derive(Debug)]
+pub(crate) struct SpoolReader {
+    spool: Arc<Spool>,
+    state: watch::Receiver<SpoolState>,
+    offset: u64,
+}
+
+impl SpoolReader {
+    /// The next chunk with its offset; `None` once everything was read and nothing more will come.
+    pub(crate) async fn next(&mut self) -> io::Result<Option<(u64, Bytes)>> {
+        let offset = self.offset;
+        let seen = self.state.wait_for(|state| state.kept_bytes > offset || state.complete).await;
+        let kept_bytes = seen.map_or(offset, |state| state.kept_bytes);
+        if kept_bytes <= offset {
+            return Ok(None);
+        }
+        let data = if offset < HEAD_BYTES as u64 {
+            self.spool.read_at(offset)?
+        } else {
+            let spool = Arc::clone(&self.spool);
+            tokio::task::spawn_blocking(move || spool.read_at(offset)).await.map_err(io::Error::other)??
+        };
+        self.offset += data.len() as u64;
+        Ok(Some((offset, data)))
+    }
+}
+
+/// Reads a complete spool as a stream of bytes; for blocking threads.
+#[derive(Debug)]
+pub(crate) struct SpoolBytes {
+    spool: Arc<Spool>,
+    offset: u64,
+}
+
+impl SpoolBytes {
+    pub(crate) fn new(spool: Arc<Spool>) -> Self {
+        Self { spool, offset: 0 }
+    }
+}
+
+impl io::Read for SpoolBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let chunk = self.spool.read_at(self.offset)?;
+        let read = chunk.len().min(buffer.len());
+        buffer[..read].copy_from_slice(&chunk[..read]);
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spool(limit_bytes: u64) -> Arc<Spool> {
+        Spool::new(&std::env::temp_dir(), limit_bytes)
+    }
+
+    fn pattern(length: usize) -> Vec<u8> {
+        (0..length).map(|index| (index * 31 % 251) as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn a_follower_reads_from_the_beginning_until_the_end() {
+        let spool = spool(1 << 30);
+        spool.append(b"before ").unwrap();
+        let mut reader = spool.follow();
+        let follower = tokio::spawn(async move {
+            let mut all = Vec::new();
+            while let Some((offset, data)) = reader.next().await.unwrap() {
+                assert_eq!(offset, all.len() as u64);
+                all.extend_from_slice(&data);
+            }
+            all
+        });
+        let bulk = pattern(300_000);
+        for part in bulk.chunks(7_001) {
+            spool.append(part).unwrap();
+            tokio::task::yield_now().await;
+        }
+        spool.complete();
+        let all = follower.await.unwrap();
+        assert_eq!(&all[..7], b"before ");
+        assert_eq!(&all[7..], &bulk[..]);
+    }
+
+    #[tokio::test]
+    async fn an_empty_complete_spool_ends_at_once() {
+        let spool = spool(10);
+        spool.complete();
+        assert_eq!(spool.follow().next().await.unwrap(), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn keeps_exactly_the_limit(limit in 1u64..200_000, sizes in prop::collection::vec(0usize..70_000, 0..6)) {
+            let spool = spool(limit);
+            let data = pattern(sizes.iter().sum());
+            let mut offset = 0;
+            for size in sizes {
+                spool.append(&data[offset..offset + size]).unwrap();
+                offset += size;
+            }
+            let kept = data.len().min(limit as usize);
+            prop_assert_eq!(spool.state().kept_bytes, kept as u64);
+            prop_assert_eq!(spool.state().truncated, data.len() > kept);
+            prop_assert_eq!(spool.head(), &data[..kept.min(HEAD_BYTES)]);
+            let mut read = Vec::new();
+            SpoolBytes::new(spool).read_to_end(&mut read).unwrap();
+            prop_assert_eq!(&read[..], &data[..kept]);
+        }
+    }
+}
