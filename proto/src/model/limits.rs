@@ -512,3 +512,127 @@ impl From<Vec<Violation>> for Invalid {
         Invalid { violations }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn unset_limits_take_the_default() {
+        let policy = LimitPolicy::default();
+        assert_eq!(Limits::clamp(&v1::Limits::default(), &policy, "limits"), Ok(policy.default));
+    }
+
+    #[test]
+    fn each_limit_outside_the_policy_is_named_with_its_range() {
+        type Set = fn(&mut v1::Limits, u64);
+        let cases: &[(&str, Set, &str)] = &[
+            ("cpu_ms", |l, v| l.cpu_ms = Some(v), "must be 1.0 ms to 1 h 00 min"),
+            ("wall_ms", |l, v| l.wall_ms = Some(v), "must be 1.0 ms to 2 h 00 min"),
+            ("memory_bytes", |l, v| l.memory_bytes = Some(v), "must be 1.0 MiB to 8.0 GiB"),
+            ("pids", |l, v| l.pids = Some(v), "must be 1 to 4096"),
+            ("output_bytes", |l, v| l.output_bytes = Some(v), "must be 1 B to 4.0 GiB"),
+            ("file_size_bytes", |l, v| l.file_size_bytes = Some(v), "must be 1 B to 8.0 GiB"),
+            ("disk_bytes", |l, v| l.disk_bytes = Some(v), "must be 64.0 KiB to 8.0 GiB"),
+            ("inodes", |l, v| l.inodes = Some(v), "must be 16 to 4194304"),
+            ("open_files", |l, v| l.open_files = Some(v), "must be 1 to 65536"),
+            ("stack_bytes", |l, v| l.stack_bytes = Some(v), "must be 64.0 KiB to 1.0 GiB"),
+            ("cpu_rate_millis", |l, v| l.cpu_rate_millis = Some(v), "must be 0.00 CPUs to 64.00 CPUs"),
+        ];
+        let policy = LimitPolicy::default();
+        for (name, set, allowed) in cases {
+            for value in [0, 1 << 39, u64::MAX / 1_000, u64::MAX] {
+                let mut request = v1::Limits::default();
+                set(&mut request, value);
+                let violations = Limits::clamp(&request, &policy, "a.limits").expect_err(name);
+                assert_eq!(violations.len(), 1);
+                assert_eq!(violations[0].field, format!("a.limits.{name}"));
+                assert!(violations[0].why.ends_with(allowed), "{}", violations[0]);
+            }
+        }
+    }
+
+    #[test]
+    fn less_than_anything_could_run_in_is_refused() {
+        let policy = LimitPolicy::default();
+        let request = v1::Limits {
+            memory_bytes: Some((1 << 20) - 1),
+            stack_bytes: Some(1),
+            disk_bytes: Some(1),
+            inodes: Some(1),
+            ..v1::Limits::default()
+        };
+        assert_eq!(Limits::clamp(&request, &policy, "limits").expect_err("four").len(), 4);
+    }
+
+    #[test]
+    fn a_policy_comes_from_config() {
+        let policy: LimitPolicy = toml::from_str("").expect("nothing is said");
+        assert_eq!(policy, LimitPolicy::default());
+        let text = "[default]\ncpu = \"30s\"\npids = 16\n[maximum]\nmemory = \"64MiB\"\ncpu_rate = \"50%\"\n";
+        let policy: LimitPolicy = toml::from_str(text).expect("all is good");
+        assert_eq!(policy.default.cpu, CpuTime::literal(30_000));
+        assert_eq!(policy.default.pids, Count::literal(16));
+        assert_eq!(policy.maximum.memory, ByteSize::literal(64 << 20));
+        // A lower maximum lowers the built-in default.
+        assert_eq!(policy.default.memory, ByteSize::literal(64 << 20));
+        assert_eq!(policy.default.cpu_rate, CpuRate::literal(500));
+        let printed = toml::to_string(&policy).expect("it is printable");
+        assert_eq!(toml::from_str::<LimitPolicy>(&printed), Ok(policy), "{printed}");
+    }
+
+    #[test]
+    fn a_policy_that_contradicts_itself_is_refused() {
+        let cases = [
+            (
+                "[default]\ncpu = \"2h\"",
+                "limits.default.cpu is 2 h 00 min, above limits.maximum.cpu, which is 1 h 00 min",
+            ),
+            ("[default]\ncpu = \"2s\"\n[maximum]\ncpu = \"1s\"", "above limits.maximum.cpu"),
+            ("[maximum]\nmemory = \"1K\"", "limits.maximum.memory is 1.0 KiB; the least is 1.0 MiB"),
+            ("[default]\ncpu = 10", "has no unit"),
+            ("[default]\ncpu = \"0s\"", "is zero"),
+            ("[default]\nmemory = \"-1M\"", "is not a positive number"),
+            ("[default]\npids = -1", "invalid value"),
+            ("[default]\nswap = \"1M\"", "unknown field `swap`"),
+            ("[minimum]\ncpu = \"1s\"", "unknown field `minimum`"),
+        ];
+        for (text, part) in cases {
+            let error = toml::from_str::<LimitPolicy>(text).expect_err(text).to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_go_to_the_wire_and_back() {
+        for name in LimitName::ALL {
+            assert_eq!(LimitName::from_wire(name.into()), Some(name));
+        }
+        assert_eq!(LimitName::from_wire(v1::LimitName::Unspecified), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_accepted_lies_within_the_policy_and_is_what_was_asked(
+            cpu_ms in prop::option::of(any::<u64>()), wall_ms in prop::option::of(0u64..8_000_000),
+            memory_bytes in prop::option::of(0u64..1 << 34), pids in prop::option::of(0u64..5_000),
+        ) {
+            let policy = LimitPolicy::default();
+            let request = v1::Limits { cpu_ms, wall_ms, memory_bytes, pids, ..v1::Limits::default() };
+            match Limits::clamp(&request, &policy, "limits") {
+                Ok(limits) => {
+                    for name in LimitName::ALL {
+                        prop_assert!((1..=policy.maximum.value(name)).contains(&limits.value(name)));
+                    }
+                    let wire = v1::Limits::from(&limits);
+                    prop_assert!(cpu_ms.is_none() || cpu_ms == wire.cpu_ms);
+                    prop_assert!(memory_bytes.is_none() || memory_bytes == wire.memory_bytes);
+                    prop_assert_eq!(Limits::clamp(&wire, &policy, "limits"), Ok(limits));
+                }
+                Err(violations) => prop_assert!(!violations.is_empty()),
+            }
+        }
+    }
+}
