@@ -12,7 +12,12 @@ pub use model::{Invalid, Violation};
 
 /// Wire types of `kiln.v1`.
 pub mod v1 {
-    #![expect(unused_qualifications, reason = "generated; the documentation is in the .proto files")]
+    #![expect(
+        unused_qualifications,
+        clippy::allow_attributes,
+        clippy::large_enum_variant,
+        reason = "generated; documented in the .proto files"
+    )]
     tonic::include_proto!("kiln.v1");
 }
 

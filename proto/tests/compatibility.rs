@@ -43,7 +43,8 @@ fn the_recorded_contract_holds_and_is_complete() {
 #[test]
 fn each_kind_of_break_is_seen() {
     let good = current();
-    let breaks: Vec<(&str, fn(&mut FileDescriptorSet))> = vec![
+    type Break = fn(&mut FileDescriptorSet);
+    let breaks: Vec<(&str, Break)> = vec![
         ("removed message", |set| job_file(set).message_type.retain(|message| message.name() != "Pipe")),
         ("renamed message", |set| message(set, "Pipe").name = Some("Tube".to_owned())),
         ("removed field", |set| message(set, "Pipe").field.truncate(1)),

@@ -131,8 +131,8 @@ fn tokens(text: &[u8]) -> Vec<String> {
     while let Some(first) = rest.chars().next() {
         let length = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest[2..].find("*/").map_or(rest.len(), |end| end + 4)
+        } else if let Some(comment) = rest.strip_prefix("/*") {
+            comment.find("*/").map_or(rest.len(), |end| end + 4)
         } else if rest.starts_with("\"\"\"") {
             literal_length(rest, "\"\"\"")
         } else if first == '"' || first == '\'' {
