@@ -62,10 +62,16 @@ pub(crate) fn pointers(strings: &[std::ffi::CString]) -> Vec<*const libc::c_char
 
 /// Every signal back to its default disposition, none blocked: what a program started by init would find.
 pub(crate) fn reset_signals() -> Result<(), Errno> {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is always a valid disposition. The call fails with EINVAL for SIGKILL, SIGSTOP and the two
-        // numbers that glibc keeps for itself, whose dispositions cannot differ from the default here.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    // The kernel's struct sigaction with a null handler: SIG_DFL, no flags, empty mask.
+    let default = [0_u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: rt_sigaction(2) reads 32 bytes (x86_64 and aarch64 alike) from a live array and takes an 8-byte mask
+        // size. Called directly since glibc refuses the two numbers that it keeps for itself, which may be ignored.
+        // EINVAL for SIGKILL and SIGSTOP, whose dispositions cannot be anything else.
+        unsafe {
+            let nowhere = std::ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nowhere, 8_usize);
+        }
     }
     set_mask(libc::SIG_SETMASK, false)
 }

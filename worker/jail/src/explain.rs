@@ -1,0 +1,280 @@
+//! A plan for people: what the jail will do, in order, before it does any of it (`kiln run --explain`).
+//!
+//! Pure. The steps bear the names that a [`crate::report::Failure`] of them would bear.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::plan::{Owner, Plan, Profile};
+
+/// Every step of carrying a plan out, and what its author may not have meant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    pub steps: Vec<Step>,
+    pub warnings: Vec<String>,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub step: &'static str,
+    pub what: String,
+}
+
+impl Plan {
+    /// What the jail will do.
+    pub fn explain(&self) -> Explanation {
+        let mut steps = Vec::new();
+        self.explain_group(&mut steps);
+        self.explain_mounts(&mut steps);
+        self.explain_confinement(&mut steps);
+        self.explain_watch(&mut steps);
+        Explanation { steps, warnings: self.warnings() }
+    }
+
+    fn explain_group(&self, steps: &mut Vec<Step>) {
+        let limits = &self.limits;
+        let rate = limits.cpu_rate_millis.get();
+        add(
+            steps,
+            "cgroup",
+            format!(
+                "make a control group: memory {} without swap, {} processes, {}.{:03} CPUs",
+                bytes(limits.memory_bytes.get()),
+                limits.pids,
+                rate / 1000,
+                rate % 1000
+            ),
+        );
+    }
+
+    fn explain_mounts(&self, steps: &mut Vec<Step>) {
+        let limits = &self.limits;
+        for part in &self.rootfs.parts {
+            let what = format!(
+                "take {} read-only, its owners mapped, for {}",
+                show(&part.source),
+                show(&part.target)
+            );
+            add(steps, "image_part", what);
+        }
+        add(
+            steps,
+            "tmpfs",
+            format!(
+                "mount one tmpfs of {} and {} inodes for /work, /tmp, /dev/shm and all changes",
+                bytes(limits.disk_bytes.get()),
+                limits.inodes
+            ),
+        );
+        add(
+            steps,
+            "mount_overlay",
+            match self.profile {
+                Profile::Build => {
+                    "mount an overlay over each part, writable and thrown away afterwards".to_owned()
+                }
+                Profile::Strict | Profile::Default => "mount an overlay over the root, read-only".to_owned(),
+            },
+        );
+        add(
+            steps,
+            "clone_init",
+            "clone init into own user, pid, mount, network, ipc, uts and cgroup namespaces".to_owned(),
+        );
+        add(
+            steps,
+            "attach_root",
+            "attach root, parts, /dev, /work, /tmp and a /proc of the sandbox's processes only".to_owned(),
+        );
+        add(steps, "limit_namespaces", "forbid further namespaces".to_owned());
+        add(steps, "pivot_root", "make it the root; the host's tree is gone".to_owned());
+    }
+
+    fn explain_confinement(&self, steps: &mut Vec<Step>) {
+        let limits = &self.limits;
+        add(
+            steps,
+            "clone_command",
+            "clone the command's process into the control group and the namespaces".to_owned(),
+        );
+        for file in &self.files_in {
+            let owner = match file.owner {
+                Owner::Command => "the command's own",
+                Owner::Root => "root's",
+            };
+            add(
+                steps,
+                "files_in",
+                format!("copy a file to {}, mode {:03o}, {owner}", show(&file.path), file.mode),
+            );
+        }
+        add(
+            steps,
+            "rlimits",
+            format!(
+                "limit files to {}, open files to {}, the stack to {}; no core dump",
+                bytes(limits.file_size_bytes.get()),
+                limits.open_files,
+                bytes(limits.stack_bytes.get())
+            ),
+        );
+        add(
+            steps,
+            "set_ids",
+            "become uid and gid 1000, without groups, capabilities or a way to more".to_owned(),
+        );
+        let writable = match self.profile {
+            Profile::Build => "write anywhere in the throwaway root",
+            Profile::Strict | Profile::Default => "write in /work, /tmp and /dev/shm",
+        };
+        add(
+            steps,
+            "landlock",
+            format!("restrict by Landlock: read and execute the root, {writable}, no TCP"),
+        );
+        let profile = match self.profile {
+            Profile::Strict => "strict",
+            Profile::Default => "default",
+            Profile::Build => "build",
+        };
+        add(steps, "seccomp", format!("allow the system calls of profile {profile}, report forbidden ones"));
+        add(steps, "chdir", format!("enter {}", show(&self.cwd)));
+    }
+
+    fn explain_watch(&self, steps: &mut Vec<Step>) {
+        let limits = &self.limits;
+        let argv = self.argv.iter().map(|argument| show(argument)).collect::<Vec<_>>().join(" ");
+        let env = match self.env.len() {
+            0 => "with an empty environment".to_owned(),
+            1 => "with one environment variable".to_owned(),
+            number => format!("with {number} environment variables"),
+        };
+        add(steps, "exec", format!("execute {argv} {env}"));
+        add(
+            steps,
+            "watch",
+            format!(
+                "end it at {} of CPU time, {} of wall time, {} of output on a stream, an OOM kill, a refused fork or a forbidden call",
+                seconds(limits.cpu_us.get()),
+                seconds(limits.wall_us.get()),
+                bytes(limits.output_bytes.get())
+            ),
+        );
+        add(
+            steps,
+            "kill_sandbox",
+            "kill every process, wait until none is left, read the counters".to_owned(),
+        );
+        for file in &self.files_out {
+            let what = format!(
+                "return {} if it is a regular file of at most {}",
+                show(&file.path),
+                bytes(file.max_bytes.get())
+            );
+            add(steps, "files_out", what);
+        }
+        add(steps, "release", "drop the mounts, remove the control group".to_owned());
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        let limits = &self.limits;
+        let mut warnings = Vec::new();
+        if limits.disk_bytes > limits.memory_bytes {
+            warnings.push(format!(
+                "disk {} exceeds memory {}: files are memory here, so filling the disk ends in a memory limit",
+                bytes(limits.disk_bytes.get()),
+                bytes(limits.memory_bytes.get())
+            ));
+        }
+        if limits.file_size_bytes > limits.disk_bytes {
+            warnings.push(format!(
+                "file size {} exceeds disk {}: a file that grows too large fails with ENOSPC first",
+                bytes(limits.file_size_bytes.get()),
+                bytes(limits.disk_bytes.get())
+            ));
+        }
+        warnings
+    }
+}
+
+impl Explanation {
+    /// One JSON object: `steps` (each `step` and `what`) and `warnings`.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("strings and lists always have a JSON form")
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.steps.iter().enumerate() {
+            writeln!(formatter, "{:>2}. {:<17} {}", index + 1, step.step, step.what)?;
+        }
+        for warning in &self.warnings {
+            writeln!(formatter, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
+
+fn add(steps: &mut Vec<Step>, step: &'static str, what: String) {
+    steps.push(Step { step, what });
+}
+
+/// Bytes of a job, safe on a terminal.
+fn show(bytes: &[u8]) -> String {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && !b"\"'\\".contains(byte);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        String::from_utf8_lossy(bytes).into_owned()
+    } else {
+        format!("\"{}\"", bytes.escape_ascii())
+    }
+}
+
+fn bytes(number: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit, _)| number.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", number / unit),
+        None => format!("{number} bytes"),
+    }
+}
+
+fn seconds(microseconds: u64) -> String {
+    let text = format!("{}.{:06}", microseconds / 1_000_000, microseconds % 1_000_000);
+    format!("{} s", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::example;
+
+    #[test]
+    fn a_plan_reads_as_the_list_of_what_will_be_done() {
+        insta::assert_snapshot!(example().explain().to_string());
+    }
+
+    #[test]
+    fn the_json_has_the_same_steps() {
+        let mut plan = example();
+        plan.limits.disk_bytes = (128 << 20).try_into().expect("not zero");
+        plan.profile = Profile::Build;
+        plan.argv = vec![b"cc".to_vec(), b"a b\n\xff\x1b[2J".to_vec()];
+        insta::assert_snapshot!(plan.explain().to_json());
+    }
+
+    #[test]
+    fn disk_above_memory_is_warned_of() {
+        let mut plan = example();
+        assert_eq!(plan.explain().warnings, Vec::<String>::new());
+        plan.limits.disk_bytes = plan.limits.memory_bytes.saturating_add(1);
+        assert_eq!(plan.explain().warnings.len(), 1);
+    }
+
+    #[test]
+    fn units_are_the_largest_that_fit_exactly() {
+        assert_eq!([1, 1024, 3 << 20, 1 << 30].map(bytes), ["1 bytes", "1 KiB", "3 MiB", "1 GiB"]);
+        assert_eq!([1_000_000, 1_500_000, 1].map(seconds), ["1 s", "1.5 s", "0.000001 s"]);
+    }
+}

@@ -1,0 +1,322 @@
+//! Starts a real jail over a socketpair, as the worker does, and runs real commands in it.
+#![allow(dead_code, reason = "each test binary uses another part of the harness")]
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::num::{NonZeroU32, NonZeroU64};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::symlink;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+
+use kiln_jail::plan::{FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs};
+use kiln_jail::report::{Failure, FileFound, Outcome, Report};
+use kiln_jail::uid_range::UidRange;
+use kiln_jail::wire::{self, KillReason, Reply, Request, Setup};
+use rustix::net::{RecvFlags, SendFlags};
+
+pub const MIB: u64 = 1 << 20;
+
+/// A jail process of this test's own, with an image made of this machine's /usr.
+pub struct Jail {
+    pub process: Child,
+    pub socket: OwnedFd,
+    pub uids: UidRange,
+    pub cgroup_name: String,
+    image: tempfile::TempDir,
+}
+
+/// What came back of one command.
+#[derive(Debug)]
+pub struct Ran {
+    pub report: Report,
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub files: Vec<Option<Vec<u8>>>,
+    pub replies: Vec<Reply>,
+}
+
+/// A plan and what travels beside it.
+pub struct Job {
+    pub plan: Plan,
+    pub stdin: Vec<u8>,
+    pub contents: Vec<Vec<u8>>,
+}
+
+impl Job {
+    pub fn new(argv: &[&str]) -> Self {
+        Self::bytes(argv.iter().map(|argument| argument.as_bytes().to_vec()).collect())
+    }
+
+    pub fn shell(script: &str) -> Self {
+        Self::new(&["/bin/sh", "-c", script])
+    }
+
+    pub fn perl(script: &str) -> Self {
+        Self::new(&["/usr/bin/perl", "-e", script])
+    }
+
+    pub fn bytes(argv: Vec<Vec<u8>>) -> Self {
+        let plan = Plan {
+            argv,
+            env: Vec::new(),
+            cwd: b"/work".to_vec(),
+            rootfs: Rootfs { parts: Vec::new() },
+            limits: limits(),
+            profile: Profile::Default,
+            files_in: Vec::new(),
+            files_out: Vec::new(),
+        };
+        Self { plan, stdin: Vec::new(), contents: Vec::new() }
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.plan.env.push((name.into(), value.into()));
+        self
+    }
+
+    pub fn cwd(mut self, cwd: &str) -> Self {
+        self.plan.cwd = cwd.into();
+        self
+    }
+
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.plan.profile = profile;
+        self
+    }
+
+    pub fn stdin(mut self, stdin: &[u8]) -> Self {
+        self.stdin = stdin.to_vec();
+        self
+    }
+
+    pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.plan.limits);
+        self
+    }
+
+    pub fn file_in(mut self, path: &str, content: &[u8], mode: u32, owner: Owner) -> Self {
+        self.plan.files_in.push(FileIn { path: path.into(), mode, owner });
+        self.contents.push(content.to_vec());
+        self
+    }
+
+    pub fn file_out(mut self, path: &str, max_bytes: u64) -> Self {
+        self.plan.files_out.push(FileOut { path: path.into(), max_bytes: count(max_bytes) });
+        self
+    }
+}
+
+impl Ran {
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    #[track_caller]
+    pub fn succeeded(&self) -> String {
+        let stderr = String::from_utf8_lossy(&self.stderr);
+        assert_eq!(self.report.outcome, Outcome::Exited { code: 0 }, "stderr: {stderr}");
+        self.text()
+    }
+}
+
+pub fn count(value: u64) -> NonZeroU64 {
+    NonZeroU64::new(value).expect("not zero")
+}
+
+pub fn limits() -> Limits {
+    Limits {
+        cpu_us: count(10_000_000),
+        wall_us: count(20_000_000),
+        memory_bytes: count(256 * MIB),
+        pids: count(64),
+        output_bytes: count(MIB),
+        file_size_bytes: count(64 * MIB),
+        disk_bytes: count(64 * MIB),
+        inodes: count(10_000),
+        open_files: count(256),
+        stack_bytes: count(8 * MIB),
+        cpu_rate_millis: NonZeroU32::new(4000).expect("not zero"),
+    }
+}
+
+impl Jail {
+    pub fn start() -> Self {
+        Self::start_allowing(&["seccomp"])
+    }
+
+    pub fn start_allowing(allow_missing: &[&str]) -> Self {
+        let (jail, reply) = Self::try_start(allow_missing);
+        assert_eq!(reply, Reply::Ready);
+        jail
+    }
+
+    pub fn try_start(allow_missing: &[&str]) -> (Self, Reply) {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (socket, theirs) = wire::pair().expect("socketpair");
+        let process = Command::new(env!("CARGO_BIN_EXE_kiln-jail"))
+            .arg0("kiln-jail")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("start the jail");
+        let uids = UidRange::claim().expect("a uid range");
+        let cgroup_name = format!("kiln-{}", std::process::id());
+        let setup = Setup {
+            jail: number,
+            cgroup_name: cgroup_name.clone(),
+            cpus: Vec::new(),
+            uid_base: uids.base(),
+            allow_missing: allow_missing.iter().map(|&name| name.to_owned()).collect(),
+        };
+        let jail = Self { process, socket, uids, cgroup_name, image: image() };
+        jail.send(&Request::Configure(setup), &[]);
+        let (reply, _) = jail.receive().expect("an answer to Configure");
+        (jail, reply)
+    }
+
+    pub fn send(&self, request: &Request, descriptors: &[OwnedFd]) {
+        let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+        wire::send(self.socket.as_fd(), request, &borrowed, SendFlags::empty()).expect("send");
+    }
+
+    pub fn receive(&self) -> Option<(Reply, Vec<OwnedFd>)> {
+        wire::receive(self.socket.as_fd(), RecvFlags::empty()).expect("receive")
+    }
+
+    pub fn image(&self) -> &std::path::Path {
+        self.image.path()
+    }
+
+    /// The image of a job that names none.
+    pub fn parts(&self) -> Vec<Part> {
+        let root = self.image.path().as_os_str().as_encoded_bytes().to_vec();
+        vec![
+            Part { source: root, target: b"/".to_vec() },
+            Part { source: b"/usr".to_vec(), target: b"/usr".to_vec() },
+        ]
+    }
+
+    /// Sends a job and returns the readers of its output.
+    pub fn begin(&self, mut job: Job) -> Running {
+        if job.plan.rootfs.parts.is_empty() {
+            job.plan.rootfs.parts = self.parts();
+        }
+        let (stdin, feeder) = feed(job.stdin);
+        let (stdout, out) = drain();
+        let (stderr, err) = drain();
+        let mut descriptors = vec![stdin, stdout, stderr];
+        for content in &job.contents {
+            let mut file = tempfile::tempfile().expect("tempfile");
+            file.write_all(content).expect("write");
+            descriptors.push(file.into());
+        }
+        self.send(&Request::Run(Box::new(job.plan)), &descriptors);
+        Running { feeder, out, err }
+    }
+
+    /// Waits for the end of a job; releases it.
+    pub fn end(&self, running: Running) -> Result<Ran, Failure> {
+        let mut replies = Vec::new();
+        let result = loop {
+            let (reply, descriptors) = self.receive().expect("the jail lives");
+            match reply {
+                Reply::Finished(report) => break Ok((*report, descriptors)),
+                Reply::Failed(failure) => break Err(failure),
+                other => replies.push(other),
+            }
+        };
+        let _ = running.feeder.join();
+        let stdout = running.out.join().expect("stdout");
+        let stderr = running.err.join().expect("stderr");
+        let ran = result.map(|(report, descriptors)| {
+            let mut descriptors = descriptors.into_iter();
+            let files = report.files.iter().map(|file| match file {
+                FileFound::Found { .. } => {
+                    let mut content = Vec::new();
+                    let file = descriptors.next().expect("one descriptor per found file");
+                    File::from(file).read_to_end(&mut content).expect("read");
+                    Some(content)
+                }
+                _ => None,
+            });
+            let files = files.collect();
+            Ran { files, report, stdout, stderr, replies }
+        });
+        self.send(&Request::Release, &[]);
+        let (reply, _) = self.receive().expect("the jail lives");
+        assert_eq!(reply, Reply::Released);
+        ran
+    }
+
+    #[track_caller]
+    pub fn run(&self, job: Job) -> Ran {
+        self.end(self.begin(job)).expect("no infrastructure failure")
+    }
+
+    #[track_caller]
+    pub fn fail(&self, job: Job) -> Failure {
+        self.end(self.begin(job)).expect_err("an infrastructure failure")
+    }
+
+    pub fn kill(&self, reason: KillReason) {
+        self.send(&Request::Kill(reason), &[]);
+    }
+}
+
+impl Drop for Jail {
+    /// The end of the socket ends the jail.
+    fn drop(&mut self) {
+        let (nothing, _) = wire::pair().expect("socketpair");
+        drop(std::mem::replace(&mut self.socket, nothing));
+        let status = self.process.wait().expect("wait");
+        if !std::thread::panicking() {
+            assert!(status.success(), "the jail ended with {status}");
+        }
+    }
+}
+
+/// A command that was sent.
+pub struct Running {
+    feeder: JoinHandle<()>,
+    out: JoinHandle<Vec<u8>>,
+    err: JoinHandle<Vec<u8>>,
+}
+
+fn feed(bytes: Vec<u8>) -> (OwnedFd, JoinHandle<()>) {
+    let (read, write) = std::io::pipe().expect("pipe");
+    let feeder = std::thread::spawn(move || {
+        let mut write = write;
+        // A job may end without reading.
+        let _ = write.write_all(&bytes);
+    });
+    (read.into(), feeder)
+}
+
+fn drain() -> (OwnedFd, JoinHandle<Vec<u8>>) {
+    let (mut read, write) = std::io::pipe().expect("pipe");
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        read.read_to_end(&mut bytes).expect("read");
+        bytes
+    });
+    (write.into(), reader)
+}
+
+/// The root of an image: links and directories only; /usr is a part of its own.
+fn image() -> tempfile::TempDir {
+    let root = tempfile::tempdir().expect("tempdir");
+    for directory in ["usr", "etc", "opt"] {
+        std::fs::create_dir(root.path().join(directory)).expect("mkdir");
+    }
+    for link in ["bin", "sbin", "lib", "lib64"] {
+        symlink(format!("usr/{link}"), root.path().join(link)).expect("symlink");
+    }
+    std::fs::write(root.path().join("etc/passwd"), "root:x:0:0::/:/bin/sh\n").expect("write");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(root.path(), open).expect("chmod");
+    root
+}
