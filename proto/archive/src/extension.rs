@@ -123,7 +123,7 @@ mod tests {
     fn what_readers_could_understand_differently_is_refused() {
         for (data, wanted) in [
             (b"9 path=a\n9 path=b\n".as_slice(), "say the same thing"),
-            (b"10 size=1x\n", "no number"),
+            (b"11 size=1x\n", "no number"),
             (b"99 path=a\n", "broken"),
             (b"3 path=a\n", "broken"),
             (b"0 path=a\n", "broken"),
@@ -132,7 +132,7 @@ mod tests {
             (b"8 patha\n", "broken"),
             (b"-9 path=a\n", "broken"),
             (b"22 GNU.sparse.major=1\n", "sparse"),
-            (b"19 hdrcharset=CP437\n", "character sets"),
+            (b"20 hdrcharset=CP437\n", "character sets"),
             (b"18446744073709551616 path=a\n", "broken"),
         ] {
             let seen = pax(data).unwrap_err();

@@ -68,7 +68,8 @@ struct Packer<'dir, W: Write> {
 impl<W: Write> Packer<'_, W> {
     /// Everything below `relative`. Depth is bounded by the kernel's path length.
     fn directory(&mut self, relative: &Path) -> Result<(), PackError> {
-        let path = self.root.join(relative);
+        // Joining an empty path would add a slash to the root's name.
+        let path = if relative == Path::new("") { self.root.to_owned() } else { self.root.join(relative) };
         let reading = |source| PackError::Read { path: path.clone(), source };
         let mut names = fs::read_dir(&path)
             .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>())

@@ -12,7 +12,7 @@ use flate2::read::MultiGzDecoder;
 use crate::Refusal;
 
 /// Unpacked bytes per packed byte. Root file systems reach 3 to 10; gzip can reach 1,032 and zstd far more.
-const MAX_RATIO: u64 = 256;
+const MAX_RATIO: u64 = 100;
 /// Below this many unpacked bytes the ratio is not looked at: decompressors read ahead, and small archives are harmless.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
 /// log2 of the largest zstd window: 128 MiB, what the `zstd` tool allows by default.

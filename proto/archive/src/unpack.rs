@@ -4,6 +4,7 @@
 //! with `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS` (openat2(2)), and every file is created
 //! exclusively. Files belong to whoever unpacks, the worker's root; setuid and setgid never arrive.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -25,13 +26,13 @@ pub(crate) struct Unpacker<'fd> {
     /// The last parent opened: archives list a directory's entries together.
     parent: Option<(Vec<u8>, OwnedFd)>,
     /// Get their modes and times at the end: making entries would change the times, and a mode without write would
-    /// hinder anyone but root.
-    directories: Vec<(Vec<u8>, Meta)>,
+    /// hinder anyone but root. What the archive says last holds.
+    directories: BTreeMap<Vec<u8>, Meta>,
 }
 
 impl<'fd> Unpacker<'fd> {
     pub(crate) fn new(root: BorrowedFd<'fd>) -> Unpacker<'fd> {
-        Unpacker { root, parent: None, directories: Vec::new() }
+        Unpacker { root, parent: None, directories: BTreeMap::new() }
     }
 
     /// Descriptor of the parent, and the last part of the name.
@@ -78,14 +79,14 @@ impl Sink for Unpacker<'_> {
         let (parent, name) = self.parent(path)?;
         rustix::fs::mkdirat(parent, name, Mode::RWXU)
             .map_err(|errno| failed(path, "make the directory", errno))?;
-        self.directories.push((path.to_vec(), meta));
+        self.directories.insert(path.to_vec(), meta);
         Ok(())
     }
 
     fn directory_again(&mut self, path: &[u8], meta: Meta) -> Result<(), Refusal> {
         // The root's own mode and time are the caller's.
         if !path.is_empty() {
-            self.directories.push((path.to_vec(), meta));
+            self.directories.insert(path.to_vec(), meta);
         }
         Ok(())
     }
@@ -120,7 +121,7 @@ impl Sink for Unpacker<'_> {
     fn finish(&mut self) -> Result<(), Refusal> {
         self.make_mount_points()?;
         // Inner ones first: setting a directory's mode changes no time but its own.
-        for (path, meta) in std::mem::take(&mut self.directories).iter().rev() {
+        for (path, meta) in self.directories.iter().rev() {
             let directory = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
             finish(&directory, path, meta.mode & 0o1777, *meta)?;
         }
