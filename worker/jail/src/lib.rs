@@ -4,9 +4,22 @@
 //! the worker hands it a [`plan::Plan`] and descriptors over a SOCK_SEQPACKET socket ([`wire`]) and gets a
 //! [`report::Report`] back. `unsafe` lives in `sys` only.
 
+pub mod cgroup;
+pub mod explain;
+pub mod landlock;
 pub mod plan;
 pub mod report;
+pub mod seccomp;
 pub mod uid_range;
 pub mod wire;
 
+mod base;
+mod execution;
+mod jail;
+mod layers;
+mod sandbox;
+mod supervise;
 mod sys;
+
+pub use jail::run_jail;
+pub use layers::NAMES as LAYERS_THAT_MAY_BE_MISSING;

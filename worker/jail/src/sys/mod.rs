@@ -5,5 +5,7 @@
 #![expect(unsafe_code, reason = "raw system calls; every block states its invariant")]
 
 pub(crate) mod clone;
+pub(crate) mod landlock;
 pub(crate) mod mount;
 pub(crate) mod process;
+pub(crate) mod seccomp;

@@ -1,0 +1,205 @@
+//! cgroup v2: one group in the unified hierarchy, entered by `clone3(CLONE_INTO_CGROUP)`.
+
+use std::cell::RefCell;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+
+use rustix::event::PollFlags;
+use rustix::fs::{AtFlags, OFlags, unlinkat};
+use rustix::io::Errno;
+
+use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
+use super::delegate::{self, Controllers};
+use super::mounts::{CgroupMount, MountKind, below, unified_group};
+use super::v1::{CGROUP2_MAGIC, open_mount};
+use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, swap_is_on};
+use crate::plan::Limits;
+use crate::report::Failure;
+
+/// The group below which the worker's group is made; its controllers are enabled.
+#[derive(Debug)]
+pub(super) struct Hierarchy {
+    base: Rc<OwnedFd>,
+    enabled: Controllers,
+    swap_on: bool,
+    prepared: RefCell<Vec<String>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Group {
+    group: ControlGroup,
+    events: OwnedFd,
+    memory_events: OwnedFd,
+    pids_events: OwnedFd,
+    cpu_stat: OwnedFd,
+}
+
+impl Hierarchy {
+    /// `None` when the unified hierarchy is not mounted or has not the controllers: then they are on v1.
+    pub(super) fn detect(mounts: &[CgroupMount], own_groups: &str) -> Result<Option<Self>, Failure> {
+        let Some(mount) = mounts.iter().rfind(|mount| mount.kind == MountKind::V2) else { return Ok(None) };
+        let top = open_mount(mount, CGROUP2_MAGIC)?;
+        let offered = read_at(top.as_fd(), "cgroup.controllers")
+            .map_err(|errno| failure("cgroup_detect", errno, "read cgroup.controllers"))?;
+        if !Controllers::parse(&offered).has_required() {
+            return missing_everywhere(mounts, &offered);
+        }
+        let own = unified_group(own_groups).and_then(|own| below(&mount.root, own)).unwrap_or("");
+        let (base, enabled) = delegate::settle(top.as_fd(), own)?;
+        Ok(Some(Self { base: Rc::new(base), enabled, swap_on: swap_is_on(), prepared: RefCell::default() }))
+    }
+
+    pub(super) fn create(
+        &self,
+        parent: &str,
+        name: &str,
+        limits: &Limits,
+        cpus: &[u32],
+    ) -> Result<Group, Failure> {
+        self.prepare(parent)?;
+        match self.build(parent, name, limits, cpus) {
+            // Another jail of the same worker found the parent empty and removed it.
+            Err(failure) if failure.errno == Errno::NOENT.raw_os_error() => {
+                self.prepared.borrow_mut().retain(|prepared| prepared != parent);
+                self.prepare(parent)?;
+                self.build(parent, name, limits, cpus)
+            }
+            built => built,
+        }
+    }
+
+    pub(super) fn remove_parent(&self, parent: &str) {
+        self.prepared.borrow_mut().retain(|prepared| prepared != parent);
+        // Still in use by another jail, or gone already: both are fine.
+        let _ = unlinkat(&*self.base, parent, AtFlags::REMOVEDIR);
+    }
+
+    fn prepare(&self, parent: &str) -> Result<(), Failure> {
+        if self.prepared.borrow().iter().any(|prepared| prepared == parent) {
+            return Ok(());
+        }
+        let failed = |errno| failure("cgroup_create", errno, format!("make the group {parent}"));
+        match make(self.base.as_fd(), parent) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+        let group = open_directory(self.base.as_fd(), parent).map_err(failed)?;
+        write_at(group.as_fd(), "cgroup.subtree_control", &self.enabled.as_enable_line()).map_err(failed)?;
+        self.prepared.borrow_mut().push(parent.to_owned());
+        Ok(())
+    }
+
+    fn build(&self, parent: &str, name: &str, limits: &Limits, cpus: &[u32]) -> Result<Group, Failure> {
+        let making = |errno| failure("cgroup_create", errno, format!("make the group {parent}/{name}"));
+        let group = ControlGroup::create(&self.base, format!("{parent}/{name}")).map_err(making)?;
+        match self.limit(&group, limits, cpus).and_then(|()| open_files(&group).map_err(making)) {
+            Ok([events, memory_events, pids_events, cpu_stat]) => {
+                Ok(Group { group, events, memory_events, pids_events, cpu_stat })
+            }
+            Err(failure) => {
+                let _ = group.remove(None);
+                Err(failure)
+            }
+        }
+    }
+
+    fn limit(&self, group: &ControlGroup, limits: &Limits, cpus: &[u32]) -> Result<(), Failure> {
+        let set = |file: &'static str, value: &str| group.write(file, value).map_err(limiting(file));
+        set("memory.max", &limits.memory_bytes.to_string())?;
+        // One process killed is the whole command's end: no half-alive job.
+        set("memory.oom.group", "1")?;
+        match group.write("memory.swap.max", "0") {
+            // A kernel without swap accounting, on a host without swap.
+            Err(Errno::NOENT) if !self.swap_on => {}
+            written => written.map_err(limiting("memory.swap.max"))?,
+        }
+        set("pids.max", &limits.pids.to_string())?;
+        if let Some(quota_us) = cpu_quota_us(limits, cpus) {
+            set("cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?;
+        }
+        if !cpus.is_empty() {
+            set("cpuset.cpus", &cpu_list(cpus))?;
+        }
+        Ok(())
+    }
+}
+
+impl Group {
+    pub(super) fn clone_into(&self) -> BorrowedFd<'_> {
+        self.group.directory()
+    }
+
+    pub(super) fn cpu_us(&self) -> Result<u64, Errno> {
+        keyed(&read_all(self.cpu_stat.as_fd())?, "usage_usec").ok_or(Errno::NODATA)
+    }
+
+    pub(super) fn memory_bytes(&self) -> Result<u64, Errno> {
+        self.group.read("memory.current")?.trim().parse().map_err(|_| Errno::BADMSG)
+    }
+
+    pub(super) fn oom_kills(&self) -> Result<u64, Errno> {
+        keyed(&read_all(self.memory_events.as_fd())?, "oom_kill").ok_or(Errno::NODATA)
+    }
+
+    pub(super) fn pids_refused(&self) -> Result<u64, Errno> {
+        keyed(&read_all(self.pids_events.as_fd())?, "max").ok_or(Errno::NODATA)
+    }
+
+    pub(super) fn watch_fds(&self) -> Vec<(BorrowedFd<'_>, PollFlags)> {
+        vec![(self.memory_events.as_fd(), PollFlags::PRI), (self.pids_events.as_fd(), PollFlags::PRI)]
+    }
+
+    /// Reading takes note of the event (kernfs_seq_show).
+    pub(super) fn clear_watch(&self) {
+        let _ = read_all(self.memory_events.as_fd());
+        let _ = read_all(self.pids_events.as_fd());
+    }
+
+    pub(super) fn kill(&self) -> Result<(), Errno> {
+        match self.group.write("cgroup.kill", "1") {
+            // Before 5.14.
+            Err(Errno::NOENT) => self.group.kill_listed("cgroup.procs"),
+            killed => killed,
+        }
+    }
+
+    pub(super) fn populated(&self) -> Result<bool, Errno> {
+        keyed(&read_all(self.events.as_fd())?, "populated").map(|value| value != 0).ok_or(Errno::NODATA)
+    }
+
+    pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {
+        let number = |text: String| text.trim().parse().map_err(|_| Errno::BADMSG);
+        let mut usage = GroupUsage {
+            // Since 5.19.
+            peak_memory_bytes: self.group.read_optional("memory.peak")?.map(number).transpose()?,
+            // Since 6.1.
+            peak_pids: self.group.read_optional("pids.peak")?.map(number).transpose()?,
+            oom_kills: self.oom_kills()?,
+            pids_refused: self.pids_refused()?,
+            ..GroupUsage::default()
+        };
+        usage.take_cpu_stat(&read_all(self.cpu_stat.as_fd())?);
+        if let Some(bytes) = self.group.read_optional("io.stat")? {
+            usage.take_io_stat(&bytes);
+        }
+        Ok(usage)
+    }
+
+    pub(super) fn remove(self) -> Result<(), Errno> {
+        self.group.remove(Some(self.events.as_fd()))
+    }
+}
+
+fn open_files(group: &ControlGroup) -> Result<[OwnedFd; 4], Errno> {
+    let open = |file| group.open(file, OFlags::RDONLY);
+    Ok([open("cgroup.events")?, open("memory.events")?, open("pids.events")?, open("cpu.stat")?])
+}
+
+/// Where nothing is on v1 either, the failure names what v2 lacks.
+fn missing_everywhere(mounts: &[CgroupMount], offered: &str) -> Result<Option<Hierarchy>, Failure> {
+    if mounts.iter().any(|mount| matches!(mount.kind, MountKind::V1 { .. })) {
+        return Ok(None);
+    }
+    let missing = Controllers::parse(offered).missing_required();
+    Err(failure("cgroup_detect", Errno::NODEV, format!("cgroup v2 without the controllers {missing}")))
+}
