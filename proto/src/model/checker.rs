@@ -1,6 +1,7 @@
 //! What the checks of a spec share: the policy, where the checked part stands, and the violations so far.
 
-use super::limits::{LimitPolicy, Unset};
+use super::limit_policy::LimitPolicy;
+use super::limits::Unset;
 use super::violation::{Collector, Invalid};
 use crate::v1;
 

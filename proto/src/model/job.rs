@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checker::{Checker, Scope};
 use super::dag;
-use super::limits::LimitPolicy;
+use super::limit_policy::LimitPolicy;
 use super::names::Labels;
 use super::step::{Pipe, Step, check_shape};
 use super::violation::{Invalid, quoted};

@@ -9,6 +9,8 @@ mod content;
 mod dag;
 mod digest;
 mod job;
+mod limit_name;
+mod limit_policy;
 mod limits;
 mod names;
 mod outcome;
@@ -27,10 +29,9 @@ pub use command::{
 pub use content::{Content, OutputPart, Stream};
 pub use digest::{Digest, DigestError};
 pub use job::{JobSpec, MAX_STEPS, Priority};
-pub use limits::{
-    LimitEffect, LimitName, LimitPolicy, Limits, LimitsTable, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK,
-    PolicyError,
-};
+pub use limit_name::{LimitEffect, LimitName};
+pub use limit_policy::{LimitPolicy, LimitsTable, PolicyError};
+pub use limits::{Limits, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK};
 pub use names::{
     CommandName, IdempotencyKey, ImageName, JobId, LabelName, LabelValue, Labels, MAX_IDEMPOTENCY_KEY_BYTES,
     MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, StepName,

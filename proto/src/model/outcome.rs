@@ -3,7 +3,7 @@
 //! Owns the sentence that people read. The three kinds that are never confused stay apart here: the job's own end, a limit, and Kiln's
 //! failure; a message that mixes them is refused.
 
-use super::limits::{LimitEffect, LimitName};
+use super::limit_name::{LimitEffect, LimitName};
 use super::units::{human_bytes, human_micros};
 use super::violation::{Collector, Invalid};
 use crate::v1;

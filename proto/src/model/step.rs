@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::checker::{Checker, Scope};
 use super::command::{Command, MAX_FILES_IN, MAX_FILES_OUT};
 use super::content::Content;
-use super::limits::LimitPolicy;
+use super::limit_policy::LimitPolicy;
 use super::names::{CommandName, StepName};
 use super::violation::{Invalid, quoted};
 use crate::v1;

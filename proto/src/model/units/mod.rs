@@ -289,7 +289,11 @@ impl FromStr for CpuRate {
 impl fmt::Display for CpuRate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.get();
-        write!(f, "{}.{:02} CPUs", millis / 1_000, millis % 1_000 / 10)
+        let fraction = format!("{:03}", millis % 1_000);
+        let fraction = fraction.trim_end_matches('0');
+        let point = if fraction.is_empty() { "" } else { "." };
+        let unit = if millis == 1_000 { "CPU" } else { "CPUs" };
+        write!(f, "{}{point}{fraction} {unit}", millis / 1_000)
     }
 }
 
@@ -435,7 +439,9 @@ mod tests {
     fn people_read_two_or_one_decimals() {
         assert_eq!(CpuTime::literal(1_000).to_string(), "1.00 s");
         assert_eq!(ByteSize::literal(64 << 20).to_string(), "64.0 MiB");
-        assert_eq!(CpuRate::literal(1_500).to_string(), "1.50 CPUs");
+        assert_eq!(CpuRate::literal(1_500).to_string(), "1.5 CPUs");
+        assert_eq!(CpuRate::literal(1).to_string(), "0.001 CPUs");
+        assert_eq!(CpuRate::literal(1_000).to_string(), "1 CPU");
         assert_eq!(Count::literal(16).to_string(), "16");
     }
 
