@@ -139,6 +139,6 @@ mod tests {
             assert!(seen.contains(wanted), "{}: {seen}", String::from_utf8_lossy(data));
         }
         assert!(check_global(b"g", b"9 path=a\n").is_err());
-        assert!(check_global(b"g", b"13 comment=ab\n").is_ok());
+        assert!(check_global(b"g", b"14 comment=ab\n").is_ok());
     }
 }

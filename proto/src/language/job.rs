@@ -206,6 +206,7 @@ fn step(name: &str, needs: &[&str], command: v1::Command) -> v1::Step {
 mod tests {
     use super::super::Table;
     use super::*;
+    use crate::model::{JobSpec, LimitPolicy};
 
     fn inline(text: &str) -> v1::Content {
         v1::Content { source: Some(v1::content::Source::Inline(Bytes::from(text.to_owned()))) }
@@ -280,6 +281,20 @@ mod tests {
             let bounded = language.clone().bounded(&maximum);
             assert!(bounded.run.limits.memory_bytes.is_none_or(|bytes| bytes <= 64 << 20));
             assert_eq!(bounded.run.limits.pids, language.run.limits.pids);
+        }
+    }
+
+    #[test]
+    fn every_languages_job_and_version_command_pass_the_models_checks() {
+        let policy = LimitPolicy::default();
+        for language in Table::builtin().iter() {
+            let job = job_of(&language.name, "", "", v1::Limits::default());
+            JobSpec::check(job, &policy).unwrap_or_else(|invalid| panic!("{}: {invalid}", language.name));
+            let version = v1::JobSpec {
+                steps: vec![step("version", &[], language.version_command())],
+                ..v1::JobSpec::default()
+            };
+            JobSpec::check(version, &policy).unwrap_or_else(|invalid| panic!("{}: {invalid}", language.name));
         }
     }
 

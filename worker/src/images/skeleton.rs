@@ -3,6 +3,7 @@
 //!
 //! Only what everybody on the host may read is copied. Owners become root's.
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -80,6 +81,8 @@ const FILES: [(&str, &str); 4] =
 pub(super) struct Skeleton {
     /// Relative to the root, parents before what they hold.
     entries: Vec<Entry>,
+    /// The entries' paths: what comes first stays.
+    seen: HashSet<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,7 +166,7 @@ impl Skeleton {
     }
 
     fn add(&mut self, path: &Path, kind: Kind) {
-        if !self.entries.iter().any(|entry| entry.path == path) {
+        if self.seen.insert(path.to_owned()) {
             self.entries.push(Entry { path: path.to_owned(), kind });
         }
     }

@@ -5,51 +5,51 @@ use proptest::prelude::*;
 const BLOCK: usize = 512;
 
 /// An archive being written.
-pub struct Tar {
+pub(crate) struct Tar {
     bytes: Vec<u8>,
     mode: u32,
 }
 
 impl Tar {
-    pub fn new() -> Tar {
+    pub(crate) fn new() -> Tar {
         Tar { bytes: Vec::new(), mode: 0o644 }
     }
 
     /// Of the entries that follow.
-    pub fn mode(mut self, mode: u32) -> Tar {
+    pub(crate) fn mode(mut self, mode: u32) -> Tar {
         self.mode = mode;
         self
     }
 
-    pub fn file(self, name: &str, data: &[u8]) -> Tar {
+    pub(crate) fn file(self, name: &str, data: &[u8]) -> Tar {
         self.entry(b'0', name, "", data)
     }
 
-    pub fn directory(self, name: &str) -> Tar {
+    pub(crate) fn directory(self, name: &str) -> Tar {
         self.entry(b'5', name, "", b"")
     }
 
-    pub fn symlink(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn symlink(self, name: &str, target: &str) -> Tar {
         self.entry(b'2', name, target, b"")
     }
 
-    pub fn hard_link(self, name: &str, target: &str) -> Tar {
+    pub(crate) fn hard_link(self, name: &str, target: &str) -> Tar {
         self.entry(b'1', name, target, b"")
     }
 
-    pub fn gnu(self, kind: u8, data: &[u8]) -> Tar {
+    pub(crate) fn gnu(self, kind: u8, data: &[u8]) -> Tar {
         self.entry(kind, "././@LongLink", "", data)
     }
 
-    pub fn pax(self, records: &[u8]) -> Tar {
+    pub(crate) fn pax(self, records: &[u8]) -> Tar {
         self.entry(b'x', "PaxHeaders/x", "", records)
     }
 
-    pub fn global(self, records: &[u8]) -> Tar {
+    pub(crate) fn global(self, records: &[u8]) -> Tar {
         self.entry(b'g', "GlobalHead", "", records)
     }
 
-    pub fn entry(mut self, kind: u8, name: &str, link: &str, data: &[u8]) -> Tar {
+    pub(crate) fn entry(mut self, kind: u8, name: &str, link: &str, data: &[u8]) -> Tar {
         self.header(kind, name, link, data.len() as u64);
         self.bytes.extend_from_slice(data);
         self.bytes.resize(self.bytes.len().next_multiple_of(BLOCK), 0);
@@ -57,17 +57,17 @@ impl Tar {
     }
 
     /// A file whose header tells of data that is not there.
-    pub fn claiming(mut self, name: &str, size: u64) -> Tar {
+    pub(crate) fn claiming(mut self, name: &str, size: u64) -> Tar {
         self.header(b'0', name, "", size);
         self
     }
 
-    pub fn end(mut self) -> Vec<u8> {
+    pub(crate) fn end(mut self) -> Vec<u8> {
         self.bytes.resize(self.bytes.len() + 2 * BLOCK, 0);
         self.bytes
     }
 
-    pub fn unfinished(self) -> Vec<u8> {
+    pub(crate) fn unfinished(self) -> Vec<u8> {
         self.bytes
     }
 
@@ -92,14 +92,14 @@ impl Tar {
 }
 
 /// One pax record, its length counted as pax wants it.
-pub fn pax_record(key: &str, value: &str) -> Vec<u8> {
+pub(crate) fn pax_record(key: &str, value: &str) -> Vec<u8> {
     let rest = format!(" {key}={value}\n");
     let length = (rest.len()..).find(|length| length.to_string().len() + rest.len() == *length).unwrap();
     format!("{length}{rest}").into_bytes()
 }
 
 /// Makes the header block around `at` valid again, so that damage reaches what lies behind the checksum.
-pub fn mend_checksum(tar: &mut [u8], at: usize) {
+pub(crate) fn mend_checksum(tar: &mut [u8], at: usize) {
     let start = at / BLOCK * BLOCK;
     if tar[start + 257..].starts_with(b"ustar") {
         set_checksum((&mut tar[start..start + BLOCK]).try_into().unwrap());
@@ -114,7 +114,7 @@ fn set_checksum(block: &mut [u8; BLOCK]) {
 
 /// An entry of a random archive, of few names so that they meet.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub(crate) struct Entry {
     kind: u8,
     name: String,
     target: String,
@@ -123,7 +123,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn add_to(&self, tar: Tar) -> Tar {
+    pub(crate) fn add_to(&self, tar: Tar) -> Tar {
         let tar = match &self.pax_name {
             Some(name) => tar.pax(&pax_record("path", name)),
             None => tar,
@@ -148,7 +148,7 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|(start, parts)| format!("{start}{}", parts.join("/")))
 }
 
-pub fn entry() -> impl Strategy<Value = Entry> {
+pub(crate) fn entry() -> impl Strategy<Value = Entry> {
     let kind =
         prop_oneof![6 => Just(b'0'), 5 => Just(b'2'), 4 => Just(b'5'), 3 => Just(b'1'), 1 => any::<u8>()];
     let data = proptest::collection::vec(any::<u8>(), 0..600);
