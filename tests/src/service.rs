@@ -136,9 +136,10 @@ impl Service {
     /// A worker of the place's server, with a data directory of its own.
     pub fn worker(place: &Place, name: &str, options: &Options) -> Self {
         let data = format!("worker-{name}");
+        let options = &options.clone().config(&format!("[worker]\nname = \"{name}\""));
         let text = configuration(place, &data, options, &["worker"]);
         let config = place.write(&format!("{data}.toml"), text);
-        Self::start("worker", place, &config, &["--name", name], options)
+        Self::start("worker", place, &config, &[], options)
     }
 
     pub fn pid(&self) -> u32 {
