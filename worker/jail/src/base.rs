@@ -29,6 +29,9 @@ pub(crate) const SCRATCH: &str = "/scratch";
 /// Where an overlay's lower layer is attached while the overlay is made.
 pub(crate) const LOWER: &str = "/lower";
 
+/// Always empty: beside a part of an image, since an overlay of lower layers only needs two.
+pub(crate) const EMPTY: &str = "/empty";
+
 /// Whether image parts must be id-mapped, or may show as owned by nobody where the file system cannot do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdMapping {
@@ -169,7 +172,7 @@ fn replace_root() -> Result<(), Failure> {
         MountAttrFlags::empty(),
     )
     .map_err(Failure::of("base_tmpfs", "mount the jail's own root"))?;
-    for directory in ["proc", "new", "scratch", "lower"] {
+    for directory in ["proc", "new", "scratch", "lower", "empty"] {
         rustix::fs::mkdirat(&root, directory, Mode::from_raw_mode(0o755))
             .map_err(Failure::of("base_tmpfs", "make the jail's mount points"))?;
     }

@@ -155,7 +155,7 @@ fn usable_cpus(jail: &Jail) -> u32 {
 /// it waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c).
 fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Failure> {
     let left_running = match command {
-        Some(child) => still_running(child, group)?,
+        Some(child) => left_running(child, group)?,
         None => 0,
     };
     kill(init)?;
@@ -169,8 +169,9 @@ fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Fail
     Ok(End { reaped, left_running })
 }
 
-fn still_running(_command: &Child, group: &Group) -> Result<u64, Failure> {
-    Ok(u64::from(group.populated()?))
+/// The main process itself does not count: it has ended, or is being ended.
+fn left_running(command: &Child, group: &Group) -> Result<u64, Failure> {
+    Ok(group.processes()?.iter().filter(|&&pid| pid != command.pid).count() as u64)
 }
 
 /// A process leaves its group in exit, before it can be reaped; only on some kernels a moment later.

@@ -75,7 +75,7 @@ impl Plan {
                 Profile::Build => {
                     "mount an overlay over each part, writable and thrown away afterwards".to_owned()
                 }
-                Profile::Strict | Profile::Default => "mount an overlay over the root, read-only".to_owned(),
+                Profile::Strict | Profile::Default => "mount a read-only overlay over each part".to_owned(),
             },
         );
         add(

@@ -126,6 +126,10 @@ fn the_mounts_are_the_sandboxs_and_each_is_confined() {
     }
     places.sort();
     assert_eq!(places, ["/", "/dev", "/dev/shm", "/proc", "/tmp", "/usr", "/work"]);
+    for line in table.lines().filter(|line| line.contains(" overlay ")) {
+        assert_eq!(line.split(' ').nth(3), Some("/"), "the host's path of a part must not show: {line}");
+    }
+    assert_eq!(table.matches(" - overlay ").count(), 2, "{table}");
     let host_directory = jail.image().to_str().expect("utf-8");
     assert!(!table.contains(host_directory), "{table}");
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use rustix::event::PollFlags;
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use crate::plan::Limits;
 use crate::report::Failure;
@@ -197,6 +198,15 @@ impl Group {
             AnyGroup::V2(group) => group.populated(),
         }
         .map_err(reading("whether the group is populated"))
+    }
+
+    /// Processes in the group, as the reader's pid namespace numbers them.
+    pub fn processes(&self) -> Result<Vec<Pid>, Failure> {
+        match &self.0 {
+            AnyGroup::V1(group) => group.processes(),
+            AnyGroup::V2(group) => group.processes(),
+        }
+        .map_err(reading("processes of the group"))
     }
 
     pub fn usage(&self) -> Result<GroupUsage, Failure> {

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use rustix::fs::{AtFlags, FsWord, Mode, OFlags, fstatfs, open, unlinkat};
 use rustix::io::{Errno, read, write};
+use rustix::process::Pid;
 
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::mounts::{CgroupMount, MountKind};
@@ -188,7 +189,7 @@ impl Hierarchies {
     }
 
     /// Every hierarchy once.
-    fn roots(&self) -> Vec<&Rc<OwnedFd>> {
+    pub(super) fn roots(&self) -> Vec<&Rc<OwnedFd>> {
         let optional = [&self.cpuset, &self.blkio, &self.unified].into_iter().flatten();
         let mut roots: Vec<&Rc<OwnedFd>> = Vec::new();
         for root in [&self.cpu, &self.cpuacct, &self.memory, &self.pids].into_iter().chain(optional) {
@@ -259,6 +260,10 @@ impl Group {
         Ok(!self.pids.read("cgroup.procs")?.is_empty())
     }
 
+    pub(super) fn processes(&self) -> Result<Vec<Pid>, Errno> {
+        self.pids.processes("cgroup.procs")
+    }
+
     pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {
         let mut usage = GroupUsage {
             peak_memory_bytes: optional_number(self.memory.read_optional("memory.max_usage_in_bytes")?)?,
@@ -293,6 +298,13 @@ impl Group {
             first_error = first_error.and(group.remove(None));
         }
         first_error
+    }
+}
+
+#[cfg(test)]
+impl Group {
+    pub(super) fn directories(&self) -> Vec<BorrowedFd<'_>> {
+        self.all.iter().map(|group| group.directory()).collect()
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, OFlags, unlinkat};
 use rustix::io::Errno;
+use rustix::process::Pid;
 
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::delegate::{self, Controllers};
@@ -124,6 +125,13 @@ impl Hierarchy {
     }
 }
 
+#[cfg(test)]
+impl Hierarchy {
+    pub(super) fn base(&self) -> Rc<OwnedFd> {
+        Rc::clone(&self.base)
+    }
+}
+
 impl Group {
     pub(super) fn clone_into(&self) -> BorrowedFd<'_> {
         self.group.directory()
@@ -165,6 +173,10 @@ impl Group {
 
     pub(super) fn populated(&self) -> Result<bool, Errno> {
         keyed(&read_all(self.events.as_fd())?, "populated").map(|value| value != 0).ok_or(Errno::NODATA)
+    }
+
+    pub(super) fn processes(&self) -> Result<Vec<Pid>, Errno> {
+        self.group.processes("cgroup.procs")
     }
 
     pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {

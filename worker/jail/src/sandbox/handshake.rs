@@ -70,7 +70,7 @@ pub(crate) fn hear(child: BorrowedFd<'_>) -> Result<Option<Message>, Failure> {
     if count == 0 {
         return Err(Failure::new("handshake", Errno::TIMEDOUT.raw_os_error(), "a child did not answer"));
     }
-    let mut buffer = [0; 1024];
+    let mut buffer = [0; 4096];
     match rustix::io::retry_on_intr(|| rustix::io::read(child, &mut buffer)) {
         Ok(0) | Err(Errno::CONNRESET) => Ok(None),
         Ok(length) => postcard::from_bytes(&buffer[..length])

@@ -11,13 +11,16 @@ use crate::plan::Limits;
 const MEMLOCK_BYTES: u64 = 64 * 1024;
 /// Bytes in POSIX message queues of one user, which no cgroup counts.
 const MSGQUEUE_BYTES: u64 = 64 * 1024;
+/// No core: files below a page are not written, and exactly 1, not 0, also keeps a dump from a pipe handler of the host
+/// (core(5); do_coredump in fs/coredump.c).
+const CORE_BYTES: u64 = 1;
 /// Queued signals of one user.
 const SIGPENDING: u64 = 1024;
 
 /// In the command's process, before it loses the ids that the limits are counted for.
 pub(crate) fn apply(limits: &Limits) -> Result<(), Errno> {
     let table = [
-        (Resource::Core, 0),
+        (Resource::Core, CORE_BYTES),
         (Resource::Fsize, limits.file_size_bytes.get()),
         (Resource::Stack, limits.stack_bytes.get()),
         (Resource::Memlock, MEMLOCK_BYTES),

@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
 
-use crate::base::{Base, IdMapping, LOWER, SCRATCH, mount_new, move_onto};
+use crate::base::{Base, EMPTY, IdMapping, LOWER, SCRATCH, mount_new, move_onto};
 use crate::plan::{Limits, Plan, Profile};
 use crate::report::Failure;
 use crate::sys::mount::{attribute, mount_setattr};
@@ -51,20 +51,17 @@ impl Mounts {
         let mut parts = base.take_parts(&sources, mapping)?;
         let owners = Owners { base: base.uid_base() };
         let scratch = Scratch::make(&plan.limits)?;
-        let root_part = parts.remove(0);
         owners.make_writable_places(&scratch)?;
         dev::fill(scratch.directory(), owners.root())?;
+        let root_part = parts.remove(0);
         make_mount_points(root_part.as_fd(), &scratch, owners)?;
-        let root = overlay(0, root_part, &scratch, root_attributes(plan.profile))?;
+        let root = overlay(0, root_part, plan.profile)?;
         let mut placed = Vec::new();
-        for (index, (part, source)) in plan.rootfs.parts[1..].iter().zip(parts).enumerate() {
-            let mount = match plan.profile {
-                Profile::Build => {
-                    copy_mode_of(source.as_fd(), &scratch, index + 1, owners)?;
-                    overlay(index + 1, source, &scratch, root_attributes(plan.profile))?
-                }
-                Profile::Strict | Profile::Default => source,
-            };
+        for (index, (part, source)) in (1..).zip(plan.rootfs.parts[1..].iter().zip(parts)) {
+            if plan.profile == Profile::Build {
+                make_layers(source.as_fd(), &scratch, index, owners)?;
+            }
+            let mount = overlay(index, source, plan.profile)?;
             placed.push(Placed { target: part.target[1..].to_vec(), mount });
         }
         placed.extend(scratch.writable_places()?);
@@ -80,15 +77,6 @@ impl Mounts {
 
     pub(crate) fn occupied(&self) -> Result<Occupied, Failure> {
         occupied(self.tmpfs.as_fd()).map_err(Failure::of("statvfs", "measure the writable places"))
-    }
-}
-
-/// Only `build` may write in its throwaway root.
-fn root_attributes(profile: Profile) -> MountAttrFlags {
-    let confined = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    match profile {
-        Profile::Build => confined,
-        Profile::Strict | Profile::Default => confined | MountAttrFlags::MOUNT_ATTR_RDONLY,
     }
 }
 
@@ -214,7 +202,7 @@ fn occupied(directory: BorrowedFd<'_>) -> Result<Occupied, Errno> {
 /// Makes the root's upper layer with the mount points that the image lacks. An image where one of them is anything
 /// but a directory is refused: a mount would follow it elsewhere.
 fn make_mount_points(image: BorrowedFd<'_>, scratch: &Scratch, owners: Owners) -> Result<(), Failure> {
-    copy_mode_of(image, scratch, 0, owners)?;
+    make_layers(image, scratch, 0, owners)?;
     for name in MOUNT_POINTS {
         let step = "image_mount_point";
         match rustix::fs::statat(image, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -235,7 +223,7 @@ fn make_mount_points(image: BorrowedFd<'_>, scratch: &Scratch, owners: Owners) -
 }
 
 /// Makes upper and work directories of overlay `index`; the merged root shows the upper's owner and mode.
-fn copy_mode_of(
+fn make_layers(
     lower: BorrowedFd<'_>,
     scratch: &Scratch,
     index: usize,
@@ -250,18 +238,27 @@ fn copy_mode_of(
 }
 
 /// Mounts overlay `index` over `lower` by path: layers given as descriptors are refused by kernels up to 6.12.
-fn overlay(
-    index: usize,
-    lower: OwnedFd,
-    _scratch: &Scratch,
-    attributes: MountAttrFlags,
-) -> Result<OwnedFd, Failure> {
+///
+/// A plain bind would do for a part that is only read, but would show the host's path in /proc/self/mountinfo.
+fn overlay(index: usize, lower: OwnedFd, profile: Profile) -> Result<OwnedFd, Failure> {
+    let upper = format!("{SCRATCH}/upper{index}");
+    let work = format!("{SCRATCH}/tempo{index}");
+    let confined = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = || -> Result<OwnedFd, Errno> {
         move_onto(lower.as_fd(), CWD, LOWER)?;
-        let upper = format!("{SCRATCH}/upper{index}");
-        let work = format!("{SCRATCH}/tempo{index}");
-        let options = [("lowerdir", LOWER), ("upperdir", upper.as_str()), ("workdir", work.as_str())];
-        let result = mount_new("overlay", &options, attributes);
+        let result = match profile {
+            // Only `build` may write in its throwaway root.
+            Profile::Build => {
+                let layers = [("lowerdir", LOWER), ("upperdir", &upper), ("workdir", &work)];
+                mount_new("overlay", &layers, confined)
+            }
+            Profile::Strict | Profile::Default => {
+                // The topmost layer of the root has the mount points.
+                let layers = if index == 0 { format!("{upper}:{LOWER}") } else { format!("{LOWER}:{EMPTY}") };
+                let attributes = confined | MountAttrFlags::MOUNT_ATTR_RDONLY;
+                mount_new("overlay", &[("lowerdir", &layers)], attributes)
+            }
+        };
         rustix::mount::unmount(LOWER, UnmountFlags::DETACH)?;
         result
     };

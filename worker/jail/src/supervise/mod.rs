@@ -194,19 +194,20 @@ impl Watch<'_> {
 
     fn hear_filter(&mut self) -> Result<Next, Failure> {
         let Some(listener) = &self.listener else { return Ok(Next::Watch) };
+        let now = state(listener.as_fd());
+        if !now.contains(PollFlags::IN) {
+            // Every process with this filter is gone (seccomp_unotify(2)); to receive now would wait for ever.
+            if now.contains(PollFlags::HUP) {
+                self.listener = None;
+            }
+            return Ok(Next::Watch);
+        }
         match seccomp::receive(listener.as_fd())? {
             Some(call) => {
                 self.seen.forbidden = Some(call);
                 Ok(Next::Stop)
             }
-            None => {
-                // Ready without a message: every process with this filter is gone (seccomp_unotify(2), POLLHUP), or
-                // the caller died first, which the next poll tells again.
-                if hung_up(listener.as_fd()) {
-                    self.listener = None;
-                }
-                Ok(Next::Watch)
-            }
+            None => Ok(Next::Watch),
         }
     }
 
@@ -243,7 +244,7 @@ impl Watch<'_> {
     fn last_look(&mut self) -> Result<(), Failure> {
         if self.seen.forbidden.is_none()
             && let Some(listener) = &self.listener
-            && readable(listener.as_fd())
+            && state(listener.as_fd()).contains(PollFlags::IN)
         {
             self.seen.forbidden = seccomp::receive(listener.as_fd())?;
         }
@@ -262,14 +263,7 @@ impl Watch<'_> {
     }
 }
 
-fn hung_up(fd: BorrowedFd<'_>) -> bool {
-    state(fd).contains(PollFlags::HUP)
-}
-
-fn readable(fd: BorrowedFd<'_>) -> bool {
-    state(fd).contains(PollFlags::IN)
-}
-
+/// What is ready on one descriptor now.
 fn state(fd: BorrowedFd<'_>) -> PollFlags {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     match rustix::event::poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })) {

@@ -49,7 +49,8 @@ pub(crate) fn outcome(facts: &Facts, limits: &Limits) -> Outcome {
     if facts.cpu_us > limits.cpu_us.get() {
         return limit(LimitKind::Cpu, limits.cpu_us.get(), facts.cpu_us);
     }
-    if facts.wall_us > limits.wall_us.get() {
+    // Reached is enough: the watch ends at the limit, to the microsecond.
+    if facts.wall_us >= limits.wall_us.get() {
         return limit(LimitKind::Wall, limits.wall_us.get(), facts.wall_us);
     }
     natural_end(facts, limits)
@@ -99,7 +100,7 @@ mod tests {
             asked: Some(KillReason::OutputLimit { seen: 9 }),
             peak_memory_bytes: 7,
             cpu_us: 1_000_001,
-            wall_us: 2_000_001,
+            wall_us: 2_000_000,
             ..Facts::default()
         }
     }
@@ -120,7 +121,7 @@ mod tests {
         assert_eq!(which(|facts| facts.pids_refused = 0), LimitKind::Pids);
         assert_eq!(which(|facts| facts.asked = None), LimitKind::Output);
         assert_eq!(which(|facts| facts.cpu_us = 1_000_000), LimitKind::Cpu);
-        assert_eq!(which(|facts| facts.wall_us = 2_000_000), LimitKind::Wall);
+        assert_eq!(which(|facts| facts.wall_us = 1_999_999), LimitKind::Wall);
         assert_eq!(which(|facts| facts.exit_signal = Some(libc::SIGSEGV)), LimitKind::FileSize);
         assert_eq!(outcome(&facts, &limits), Outcome::Signalled { signal: libc::SIGSEGV });
     }
