@@ -5,7 +5,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{Limits, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK};
-use super::units::{ByteSize, Count, CpuRate, CpuTime, WallTime};
+use super::units::{ByteSize, Count, CpuRate, CpuTime, MAX_BYTES, MAX_COUNT, MAX_MILLIS, WallTime};
 use crate::v1;
 
 /// Defaults and maxima. Every default lies at or below its maximum.
@@ -85,6 +85,14 @@ impl From<&LimitsTable> for v1::Limits {
     }
 }
 
+impl LimitPolicy {
+    /// A policy that allows whatever any policy can: to read again what was accepted once, perhaps under a wider policy than
+    /// today's. Never for requests.
+    pub const fn widest() -> Self {
+        LimitPolicy { default: DEFAULT, maximum: WIDEST }
+    }
+}
+
 impl Default for LimitPolicy {
     fn default() -> Self {
         LimitPolicy { default: DEFAULT, maximum: MAXIMUM }
@@ -103,6 +111,20 @@ const DEFAULT: Limits = Limits {
     open_files: Count::literal(1_024),
     stack: ByteSize::literal(64 << 20),
     cpu_rate: CpuRate::literal(1_000),
+};
+
+const WIDEST: Limits = Limits {
+    cpu: CpuTime::literal(MAX_MILLIS),
+    wall: WallTime::literal(MAX_MILLIS),
+    memory: ByteSize::literal(MAX_BYTES),
+    pids: Count::literal(MAX_COUNT),
+    output: ByteSize::literal(MAX_BYTES),
+    file_size: ByteSize::literal(MAX_BYTES),
+    disk: ByteSize::literal(MAX_BYTES),
+    inodes: Count::literal(MAX_COUNT),
+    open_files: Count::literal(MAX_COUNT),
+    stack: ByteSize::literal(MAX_BYTES),
+    cpu_rate: CpuRate::literal(100_000_000),
 };
 
 const MAXIMUM: Limits = Limits {
@@ -195,6 +217,18 @@ mod tests {
         assert_eq!(policy.default.cpu_rate, CpuRate::literal(500));
         let printed = toml::to_string(&policy).expect("it is printable");
         assert_eq!(toml::from_str::<LimitPolicy>(&printed), Ok(policy), "{printed}");
+    }
+
+    #[test]
+    fn what_was_accepted_once_is_read_again_under_a_narrower_policy() {
+        let wide: LimitPolicy =
+            toml::from_str("[maximum]\nmemory = \"900GiB\"\ncpu = \"48h\"").expect("it is good");
+        let request =
+            v1::Limits { memory_bytes: Some(900 << 30), cpu_ms: Some(172_800_000), ..v1::Limits::default() };
+        let accepted = Limits::clamp(&request, &wide, "limits").expect("it is within the wide policy");
+        let stored = v1::Limits::from(&accepted);
+        assert!(Limits::clamp(&stored, &LimitPolicy::default(), "limits").is_err());
+        assert_eq!(Limits::clamp(&stored, &LimitPolicy::widest(), "limits"), Ok(accepted));
     }
 
     #[test]

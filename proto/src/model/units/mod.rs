@@ -16,13 +16,13 @@ use serde::{Serialize, Serializer};
 pub use text::{human_bytes, human_micros};
 
 /// The longest time that can be said: a year.
-const MAX_MILLIS: u64 = 366 * 24 * 60 * 60 * 1_000;
+pub(super) const MAX_MILLIS: u64 = 366 * 24 * 60 * 60 * 1_000;
 /// The most bytes that can be said: 1 EiB, which every kernel interface can hold.
-const MAX_BYTES: u64 = 1 << 60;
+pub(super) const MAX_BYTES: u64 = 1 << 60;
 /// The largest count that can be said.
-const MAX_COUNT: u64 = 1 << 40;
+pub(super) const MAX_COUNT: u64 = 1 << 40;
 /// The highest CPU rate that can be said: 100,000 CPUs.
-const MAX_CPU_MILLIS: u64 = 100_000_000;
+pub(super) const MAX_CPU_MILLIS: u64 = 100_000_000;
 
 /// Why a text or number is no amount.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
