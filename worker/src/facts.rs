@@ -1,0 +1,28 @@
+//! What a worker tells of its host when it registers. Facts for people and for placement; nothing is decided here.
+
+use std::collections::BTreeMap;
+
+/// Name and value of each fact, as `WorkerInfo.facts` lists them.
+pub(crate) fn of_this_host() -> BTreeMap<String, String> {
+    let system = rustix::system::uname();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = rustix::system::sysinfo();
+    let memory_bytes = u64::try_from(memory.totalram).unwrap_or(0) * u64::from(memory.mem_unit);
+    BTreeMap::from([
+        ("kernel".to_owned(), system.release().to_string_lossy().into_owned()),
+        ("arch".to_owned(), system.machine().to_string_lossy().into_owned()),
+        ("cores".to_owned(), cores.to_string()),
+        ("memory_bytes".to_owned(), memory_bytes.to_string()),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_host_is_described() {
+        let facts = super::of_this_host();
+        for name in ["kernel", "arch", "cores", "memory_bytes"] {
+            assert!(facts.get(name).is_some_and(|value| !value.is_empty()), "{name}");
+        }
+    }
+}

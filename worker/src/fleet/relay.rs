@@ -1,0 +1,150 @@
+//! One watcher's live output of one command: read from the spool, sent over a connection of its own.
+//!
+//! The watcher's speed is this stream's speed and nobody else's. A relay that breaks is not taken up again: the result
+//! says everything in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kiln_proto::v1;
+use kiln_proto::v1::fleet_client::FleetClient;
+use kiln_proto::v1::relay_output_request::Part;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::connection::Server;
+use crate::live::{CommandLive, CommandState, StepLive};
+use crate::spool::{HEAD_BYTES, Spool, SpoolReader};
+
+/// A command that ends sooner, with little output, says everything in its report.
+const NOT_WORTH_A_STREAM: Duration = Duration::from_millis(20);
+/// Chunks read ahead of the stream.
+const AHEAD: usize = 2;
+
+/// What to relay.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) relay_id: String,
+    pub(super) step: Arc<StepLive>,
+    pub(super) command: usize,
+    pub(super) opening: Opening,
+}
+
+/// When a relay is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    AtOnce,
+    /// Once the command turns out to run long or to write much.
+    WhenWorthwhile,
+}
+
+impl Relay {
+    /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
+    pub(super) async fn run(self, server: Server, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.relay(server) => {}
+        }
+    }
+
+    async fn relay(self, server: Server) {
+        let Some(command) = self.step.commands.get(self.command) else {
+            tracing::warn!(
+                command = self.command,
+                "the server wants to watch a command that the step does not have"
+            );
+            return;
+        };
+        if self.opening == Opening::WhenWorthwhile && !is_worthwhile(command).await {
+            return;
+        }
+        let channel = match server.connect().await {
+            Ok(channel) => channel,
+            Err(error) => {
+                tracing::warn!(%error, "cannot connect for a relay");
+                return;
+            }
+        };
+        let mut client = FleetClient::new(channel).max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
+        let (send, parts) = mpsc::channel(AHEAD);
+        let sending = send_parts(self.relay_id, command, send);
+        let (answer, sent) = tokio::join!(client.relay_output(ReceiverStream::new(parts)), sending);
+        if let Err(error) = sent {
+            tracing::warn!(%error, "cannot read what is to be relayed");
+        }
+        if let Err(status) = answer {
+            tracing::debug!(%status, "a relay ended early");
+        }
+    }
+}
+
+async fn send_parts(
+    relay_id: String,
+    command: &CommandLive,
+    send: mpsc::Sender<v1::RelayOutputRequest>,
+) -> std::io::Result<()> {
+    let mut part = Some(Part::RelayId(relay_id));
+    let (mut stdout, mut stderr) = (Some(command.stdout.follow()), Some(command.stderr.follow()));
+    while let Some(next) = part {
+        if send.send(v1::RelayOutputRequest { part: Some(next) }).await.is_err() {
+            return Ok(());
+        }
+        part = next_part(&mut stdout, &mut stderr).await?;
+    }
+    Ok(())
+}
+
+/// The next chunk of either stream; `None` when both are complete.
+async fn next_part(
+    stdout: &mut Option<SpoolReader>,
+    stderr: &mut Option<SpoolReader>,
+) -> std::io::Result<Option<Part>> {
+    loop {
+        let (stream, read, reader) = tokio::select! {
+            read = next_of(stdout.as_mut()), if stdout.is_some() => (v1::Stream::Stdout, read?, &mut *stdout),
+            read = next_of(stderr.as_mut()), if stderr.is_some() => (v1::Stream::Stderr, read?, &mut *stderr),
+            else => return Ok(None),
+        };
+        match read {
+            Some((offset, data)) => {
+                return Ok(Some(Part::Chunk(v1::RelayChunk { stream: stream.into(), offset, data })));
+            }
+            None => *reader = None,
+        }
+    }
+}
+
+async fn next_of(reader: Option<&mut SpoolReader>) -> std::io::Result<Option<(u64, bytes::Bytes)>> {
+    match reader {
+        Some(reader) => reader.next().await,
+        None => Ok(None),
+    }
+}
+
+async fn is_worthwhile(command: &CommandLive) -> bool {
+    let mut ended = command.watch();
+    let mut running = command.watch();
+    tokio::select! {
+        () = becomes_large(&command.stdout) => true,
+        () = becomes_large(&command.stderr) => true,
+        _ = ended.wait_for(|sample| sample.state == CommandState::Ended) => {
+            is_large(&command.stdout) || is_large(&command.stderr)
+        }
+        () = async {
+            drop(running.wait_for(|sample| sample.state >= CommandState::Running).await);
+            tokio::time::sleep(NOT_WORTH_A_STREAM).await;
+        } => command.sample().state != CommandState::Ended || is_large(&command.stdout) || is_large(&command.stderr),
+    }
+}
+
+async fn becomes_large(spool: &Spool) {
+    let mut state = spool.watch();
+    if state.wait_for(|state| state.kept_bytes > HEAD_BYTES as u64).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn is_large(spool: &Spool) -> bool {
+    spool.state().kept_bytes > HEAD_BYTES as u64
+}
