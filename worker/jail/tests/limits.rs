@@ -29,7 +29,8 @@ fn cpu_under_and_over() {
     let under = jail.run(limit(burn("0.3")));
     under.succeeded();
     let used = under.report.usage.cpu_user_us + under.report.usage.cpu_system_us;
-    assert!((300_000..500_000).contains(&used), "{used}");
+    // What the process used before exec, which its own clock shows too, is not counted here.
+    assert!((250_000..500_000).contains(&used), "{used}");
     let over = jail.run(limit(burn("5")));
     let (which, at, seen) = limit_of(&over);
     assert_eq!((which, at), (LimitKind::Cpu, 500_000));

@@ -30,7 +30,7 @@ pub(crate) fn apply(limits: &Limits) -> Result<(), Errno> {
         (Resource::Rtprio, 0),
     ];
     for (resource, value) in table {
-        setrlimit(resource.clone(), lowered(getrlimit(resource), value))?;
+        setrlimit(resource, lowered(getrlimit(resource), value))?;
     }
     Ok(())
 }

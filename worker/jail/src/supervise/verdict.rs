@@ -74,8 +74,8 @@ fn natural_end(facts: &Facts, limits: &Limits) -> Outcome {
 
 fn forbidden(call: &ForbiddenCall) -> Outcome {
     Outcome::Forbidden {
-        syscall: call.syscall.to_string(),
-        number: call.number.into(),
+        syscall: call.syscall.clone(),
+        number: call.number,
         arch: call.arch.to_string(),
         args: call.args,
     }
