@@ -73,12 +73,13 @@ pub(super) enum PolicyError {
 
 impl Policy {
     pub(super) fn of(profile: Profile, abi: Abi) -> Result<Self, PolicyError> {
+        let numbers: BTreeMap<&str, u32> = abi.calls().collect();
         let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
         let mut next = Some(source(profile));
         while let Some((file, text)) = next {
             let parsed = parse(file, text)?;
             for rule in &parsed.rules {
-                for (number, rule) in rule.resolve(file, abi)? {
+                for (number, rule) in rule.resolve(file, &numbers)? {
                     calls.entry(number).or_default().push(rule);
                 }
             }
@@ -147,7 +148,11 @@ enum AnswerText {
 
 impl RuleText {
     /// One rule per call that exists on this ABI.
-    fn resolve(&self, file: &'static str, abi: Abi) -> Result<Vec<(u32, Rule)>, PolicyError> {
+    fn resolve(
+        &self,
+        file: &'static str,
+        numbers: &BTreeMap<&str, u32>,
+    ) -> Result<Vec<(u32, Rule)>, PolicyError> {
         if self.reason.trim().is_empty() {
             return Err(PolicyError::Reason { file, calls: self.calls.join(", ") });
         }
@@ -165,8 +170,8 @@ impl RuleText {
         };
         let mut resolved = Vec::new();
         for name in &self.calls {
-            if let Some((_, number)) = abi.calls().find(|(known, _)| known == name) {
-                resolved.push((number, Rule { conditions: conditions.clone(), answer }));
+            if let Some(number) = numbers.get(name.as_str()) {
+                resolved.push((*number, Rule { conditions: conditions.clone(), answer }));
             } else if !known_anywhere(name) {
                 return Err(PolicyError::Call { file, name: name.clone() });
             }
@@ -256,8 +261,9 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let rule =
-            |text: &str| serde_json::from_str::<RuleText>(text).unwrap().resolve("x.json", Abi::X86_64);
+        let rule = |text: &str| {
+            serde_json::from_str::<RuleText>(text).unwrap().resolve("x.json", &Abi::X86_64.calls().collect())
+        };
         let call = rule(r#"{"calls": ["opne"], "answer": "allow", "reason": "r"}"#).unwrap_err();
         assert_eq!(call, PolicyError::Call { file: "x.json", name: "opne".to_owned() });
         let errno = rule(r#"{"calls": ["open"], "answer": {"error": "EOOPS"}, "reason": "r"}"#).unwrap_err();
