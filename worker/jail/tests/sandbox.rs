@@ -250,3 +250,60 @@ fn namespaces_cannot_be_made() {
         assert_ne!(ran.report.outcome, Outcome::Exited { code: 0 }, "{flag}");
     }
 }
+
+#[test]
+fn a_forbidden_call_ends_the_sandbox_and_is_named_with_its_arguments() {
+    let jail = Jail::start();
+    for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+        // bpf(0, 7), in a child of a shell that would go on.
+        let script = format!("perl -e 'syscall {}, 0, 7, 8, 9'; echo survived; sleep 20", libc::SYS_bpf);
+        let ran = jail.run(Job::shell(&script).profile(profile));
+        match &ran.report.outcome {
+            Outcome::Forbidden { syscall, number, arch, args } => {
+                assert_eq!((syscall.as_str(), *number), ("bpf", libc::SYS_bpf));
+                assert_eq!(arch, std::env::consts::ARCH);
+                assert_eq!(args[..4], [0, 7, 8, 9]);
+            }
+            other => panic!("{profile:?}: {other:?}"),
+        }
+        assert_eq!(ran.text(), "");
+    }
+}
+
+#[test]
+fn a_forbidden_call_of_a_thread_or_right_before_the_end_is_told_too() {
+    let jail = Jail::start();
+    // The caller is stopped in the call for ever while its parent ends at once.
+    let script = format!("perl -e 'syscall {}, 0' & sleep 0.1; exit 0", libc::SYS_bpf);
+    let ran = jail.run(Job::shell(&script));
+    assert!(matches!(ran.report.outcome, Outcome::Forbidden { .. }), "{:?}", ran.report.outcome);
+}
+
+#[test]
+fn a_layer_that_may_be_missing_is_on_all_the_same_where_the_host_has_it() {
+    let jail = Jail::start_allowing(&["landlock", "seccomp", "idmap"]);
+    let status = jail.run(Job::new(&["/bin/grep", "Seccomp:", "/proc/self/status"])).succeeded();
+    assert_eq!(status, "Seccomp:\t2\n");
+    let (mut refused, reply) = Jail::try_start(&["everything"]);
+    assert!(matches!(reply, kiln_jail::wire::Reply::Failed(ref failure) if failure.step == "allow_missing"));
+    assert_eq!(refused.process.wait().expect("wait").code(), Some(1));
+    std::mem::forget(refused);
+}
+
+#[test]
+fn jails_side_by_side_see_no_descriptor_of_each_other() {
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            std::thread::spawn(|| {
+                let jail = Jail::start();
+                let open = "opendir D, '/proc/self/fd'; print join ' ', sort grep /\\d/, readdir D";
+                for _ in 0..25 {
+                    assert_eq!(jail.run(Job::perl(open)).succeeded(), "0 1 2 3");
+                }
+            })
+        })
+        .collect();
+    for worker in workers {
+        worker.join().expect("no panic");
+    }
+}
