@@ -96,3 +96,148 @@ fn allow(
 fn failed(error: RulesetError) -> Failure {
     Failure::new("landlock", 0, error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::{Error, ErrorKind};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
+    use std::path::Path;
+    use std::process::Command;
+
+    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+
+    use super::*;
+
+    /// Tells the test program, started again by itself, to enter this root and restrict itself.
+    const ROOT: &str = "KILN_TEST_LANDLOCK_ROOT";
+
+    /// Not a check by itself when started without a root: see [`in_sandbox`].
+    #[test]
+    fn checks_its_rights_when_told_to() {
+        let Some(root) = std::env::var_os(ROOT) else { return };
+        let profile = if std::env::args().any(|argument| argument == "build") {
+            Profile::Build
+        } else {
+            Profile::Strict
+        };
+        std::os::unix::fs::chroot(root).unwrap();
+        std::env::set_current_dir("/work").unwrap();
+        restrict(profile).unwrap();
+        everywhere();
+        match profile {
+            Profile::Build => fs::write("/etc/passwd", "changed").unwrap(),
+            Profile::Strict | Profile::Default => read_only_outside_its_directories(),
+        }
+        network_and_scopes();
+    }
+
+    fn everywhere() {
+        for directory in WRITABLE {
+            let at = |name: &str| format!("{directory}/{name}");
+            fs::write(at("a"), "text").unwrap();
+            File::options().write(true).truncate(true).open(at("a")).unwrap();
+            fs::create_dir_all(at("x/y")).unwrap();
+            // Moving between directories is a right of its own (Refer).
+            fs::rename(at("a"), at("x/y/b")).unwrap();
+            fs::hard_link(at("x/y/b"), at("x/c")).unwrap();
+            std::os::unix::fs::symlink("x", at("link")).unwrap();
+            mknodat(CWD, at("fifo"), FileType::Fifo, Mode::RUSR, 0).unwrap();
+            fs::remove_dir_all(at("x")).unwrap();
+            let device = mknodat(CWD, at("device"), FileType::CharacterDevice, Mode::RUSR, makedev(1, 3));
+            assert_eq!(device, Err(Errno::ACCESS));
+        }
+        for device in WRITABLE_DEVICES {
+            File::options().read(true).write(true).open(device).unwrap();
+        }
+        fs::write("/dev/null", "x").unwrap();
+        assert_eq!(fs::read_to_string("/usr/file").unwrap(), "text");
+        assert_eq!(fs::read_dir("/usr").unwrap().count(), 1);
+    }
+
+    fn read_only_outside_its_directories() {
+        denied(fs::write("/etc/passwd", "changed"));
+        denied(fs::write("/new", "x"));
+        denied(fs::create_dir("/usr/new"));
+        denied(fs::remove_file("/usr/file"));
+        denied(fs::write("/work/w", "x").and_then(|()| fs::rename("/work/w", "/usr/w")));
+        if abi().unwrap() >= 3 {
+            denied(File::options().append(true).open("/usr/file").and_then(|file| file.set_len(0)));
+        }
+    }
+
+    fn network_and_scopes() {
+        let version = abi().unwrap();
+        if version >= 4 {
+            denied(TcpListener::bind("127.0.0.1:0"));
+            denied(TcpStream::connect("127.0.0.1:9"));
+        }
+        if version >= 6 {
+            let parent = rustix::process::getppid().unwrap();
+            assert_eq!(rustix::process::test_kill_process(parent), Err(Errno::PERM));
+            let outside =
+                SocketAddr::from_abstract_name(format!("kiln-test-{}", parent.as_raw_nonzero())).unwrap();
+            denied(UnixStream::connect_addr(&outside));
+        }
+    }
+
+    #[track_caller]
+    fn denied<T>(result: Result<T, Error>) {
+        let kind = result.map(drop).expect_err("must be denied").kind();
+        assert_eq!(kind, ErrorKind::PermissionDenied);
+    }
+
+    fn in_sandbox(profile: &str) {
+        let root = tempfile::tempdir().unwrap();
+        lay_out(root.path());
+        // A name that only this test knows.
+        let outside = SocketAddr::from_abstract_name(root.path().as_os_str().as_encoded_bytes()).unwrap();
+        let _listener = UnixListener::bind_addr(&outside).unwrap();
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "landlock::tests::checks_its_rights_when_told_to",
+                "--test-threads=1",
+                "--skip",
+                profile,
+            ])
+            .env(ROOT, root.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && told.contains("1 passed"), "{told}");
+        let changed = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
+        assert_eq!(changed, if profile == "build" { "changed" } else { "text" });
+    }
+
+    fn lay_out(root: &Path) {
+        for directory in ["work", "tmp", "dev/shm", "etc", "usr", "proc"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        for file in ["etc/passwd", "usr/file"] {
+            fs::write(root.join(file), "text").unwrap();
+        }
+        for (name, minor) in [("null", 3), ("zero", 5), ("full", 7)] {
+            let mode = Mode::from_raw_mode(0o666);
+            mknodat(CWD, root.join("dev").join(name), FileType::CharacterDevice, mode, makedev(1, minor))
+                .unwrap();
+        }
+    }
+
+    #[test]
+    fn strict_writes_only_in_its_directories() {
+        in_sandbox("strict");
+    }
+
+    #[test]
+    fn build_writes_anywhere_but_makes_no_devices() {
+        in_sandbox("build");
+    }
+
+    #[test]
+    fn this_kernel_has_the_layer() {
+        assert!(abi().unwrap() >= MINIMUM_ABI);
+    }
+}
