@@ -177,8 +177,7 @@ mod tests {
         if version >= 6 {
             let parent = rustix::process::getppid().unwrap();
             assert_eq!(rustix::process::test_kill_process(parent), Err(Errno::PERM));
-            let outside =
-                SocketAddr::from_abstract_name(format!("kiln-test-{}", parent.as_raw_nonzero())).unwrap();
+            let outside = SocketAddr::from_abstract_name(std::env::var(ROOT).unwrap()).unwrap();
             denied(UnixStream::connect_addr(&outside));
         }
     }

@@ -45,6 +45,10 @@ impl Controllers {
         self.cpu && self.memory && self.pids
     }
 
+    pub(super) fn has_cpuset(self) -> bool {
+        self.cpuset
+    }
+
     pub(super) fn missing_required(self) -> String {
         let missing = [("cpu", self.cpu), ("memory", self.memory), ("pids", self.pids)];
         missing.iter().filter(|(_, has)| !has).map(|(name, _)| *name).collect::<Vec<_>>().join(", ")

@@ -130,7 +130,7 @@ fn cpu_time_of_descendants_that_nobody_waited_for_is_charged() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     let usage = group.usage().unwrap();
     assert!(usage.cpu_total_us > 20_000, "{usage:?}");
-    assert_eq!(usage.cpu_total_us, group.cpu_us().unwrap());
+    assert!(group.cpu_us().unwrap() >= usage.cpu_total_us);
     assert_eq!(usage.cpu_user_us + usage.cpu_system_us, usage.cpu_total_us);
     assert!(usage.peak_memory_bytes.is_some_and(|bytes| (4096..64 * MIB).contains(&bytes)), "{usage:?}");
     assert_eq!((usage.oom_kills, usage.pids_refused), (0, 0));

@@ -32,9 +32,10 @@ impl GroupUsage {
 
     /// `cpu.stat` of v2.
     pub(super) fn take_cpu_stat(&mut self, text: &str) {
-        self.cpu_user_us = keyed(text, "user_usec").unwrap_or(0);
-        self.cpu_system_us = keyed(text, "system_usec").unwrap_or(0);
-        self.cpu_total_us = keyed(text, "usage_usec").unwrap_or(self.cpu_user_us + self.cpu_system_us);
+        self.cpu_total_us = keyed(text, "usage_usec").unwrap_or(0);
+        self.cpu_system_us = keyed(text, "system_usec").unwrap_or(0).min(self.cpu_total_us);
+        // The kernel rounds user and system down each for itself: together they may be a microsecond short.
+        self.cpu_user_us = self.cpu_total_us - self.cpu_system_us;
         self.throttled_us = keyed(text, "throttled_usec");
         self.throttled_periods = keyed(text, "nr_throttled");
     }
@@ -80,6 +81,15 @@ mod tests {
         let mut usage = GroupUsage::default();
         usage.take_io_stat("8:0 rbytes=5 wbytes=7 rios=1\n8:16 rbytes=1 wbytes=0\n");
         assert_eq!((usage.read_bytes, usage.written_bytes), (Some(6), Some(7)));
+    }
+
+    /// Linux 6.12 told 8693322 with parts whose sum was 8693321.
+    #[test]
+    fn rounded_parts_of_cpu_stat_add_up() {
+        let mut usage = GroupUsage::default();
+        usage.take_cpu_stat("usage_usec 10\nuser_usec 6\nsystem_usec 3\nnr_throttled 2\nthrottled_usec 7\n");
+        assert_eq!((usage.cpu_total_us, usage.cpu_user_us, usage.cpu_system_us), (10, 7, 3));
+        assert_eq!((usage.throttled_periods, usage.throttled_us), (Some(2), Some(7)));
     }
 
     proptest! {

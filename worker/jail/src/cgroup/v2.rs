@@ -118,9 +118,15 @@ impl Hierarchy {
         if let Some(quota_us) = cpu_quota_us(limits, cpus) {
             set("cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?;
         }
-        if !cpus.is_empty() {
-            set("cpuset.cpus", &cpu_list(cpus))?;
-        }
+        match (cpus, self.enabled.has_cpuset()) {
+            ([], _) => Ok(()),
+            (cpus, true) => set("cpuset.cpus", &cpu_list(cpus)),
+            (_, false) => {
+                let detail =
+                    "CPUs are to be fixed, but the cpuset controller is not delegated to the worker's group";
+                Err(failure("cgroup_limit", Errno::NODEV, detail))
+            }
+        }?;
         Ok(())
     }
 }
