@@ -20,7 +20,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use tokio::sync::Semaphore;
 use tonic::transport::Channel;
 
-pub use transfer::TransferError;
+pub(crate) use transfer::TransferError;
 
 /// Transfers at the same time.
 const TRANSFERS: usize = 4;

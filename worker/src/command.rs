@@ -139,8 +139,10 @@ impl Pumps {
         let mut spool = |spool: &Arc<Spool>| {
             let pipe = StreamPipe::open()?;
             let tell = tell.clone();
-            // Nobody listens any more once the command has ended.
-            let over_limit = move |seen_bytes| drop(tell.send(seen_bytes));
+            let over_limit = move |seen_bytes| {
+                // Nobody listens any more once the command has ended.
+                let _ended = tell.send(seen_bytes);
+            };
             tasks.push(watched(abort, output::pump(pipe.read, Arc::clone(spool), gone.clone(), over_limit)));
             Ok::<_, io::Error>(pipe.write)
         };

@@ -40,7 +40,7 @@ pub(crate) struct JailProcess {
 
 /// Why a jail cannot be used. Always the infrastructure's matter, never the job's.
 #[derive(Debug, thiserror::Error)]
-pub enum JailError {
+pub(crate) enum JailError {
     #[error("make a socket for the jail")]
     Socket { source: io::Error },
     #[error("claim a range of uids")]
@@ -83,10 +83,6 @@ impl JailProcess {
         let mut jail = Self { number: setup.jail, socket, child, last_words, _uids: uids };
         jail.configure(setup).await?;
         Ok(jail)
-    }
-
-    pub(crate) fn process_id(&self) -> Option<u32> {
-        self.child.id()
     }
 
     /// Whether the process still runs; asks the kernel, does not wait.

@@ -12,7 +12,6 @@ use kiln_proto::model;
 /// One step.
 #[derive(Clone, Debug)]
 pub(crate) struct StepOrder {
-    pub(crate) name: String,
     pub(crate) commands: Vec<CommandOrder>,
     /// From which command's stdout to which command's stdin.
     pub(crate) pipes: Vec<(usize, usize)>,
@@ -73,7 +72,6 @@ impl StepOrder {
     pub(crate) fn new(step: &model::Step, terms: &Terms, received_unix_us: u64) -> Result<Self, OrderError> {
         let commands = step.commands.iter().enumerate();
         Ok(Self {
-            name: step.name.to_string(),
             commands: commands
                 .map(|(index, command)| CommandOrder::new(index, command, terms))
                 .collect::<Result<_, _>>()?,

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 /// What a new pipe takes without a reader (pipe(7)).
 const PIPE_BYTES: usize = 64 * 1024;
+/// One read of a file: large enough that the hop to a blocking thread does not count.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Where stdin's bytes come from.
 #[derive(Debug)]
@@ -84,7 +86,7 @@ async fn write_all(pipe: &mut pipe::Sender, source: Source) -> io::Result<()> {
         Source::Bytes(bytes) => return pipe.write_all(&bytes).await,
         Source::File(file) => file,
     };
-    let mut chunk = vec![0; PIPE_BYTES];
+    let mut chunk = vec![0; READ_BYTES];
     loop {
         let read = move || {
             let length = file.read(&mut chunk)?;

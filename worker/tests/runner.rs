@@ -289,16 +289,25 @@ async fn two_hundred_runs_leave_nothing() {
     for _ in 0..10 {
         test.run(with_everything()).await;
     }
-    let before = (descriptors(), cgroups().len(), mounts(), jails().len());
+    cleaned_up().await;
+    let before = (descriptors(), mounts(), jails().len());
     for _ in 0..100 {
         let (one, other) = tokio::join!(test.run(with_everything()), test.run(with_everything()));
         assert_eq!((ending(&one), ending(&other)), ("exited 0".to_owned(), "exited 0".to_owned()));
     }
-    // A clean-up may still be on its way after the result.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert_eq!((descriptors(), cgroups().len(), mounts(), jails().len()), before);
+    cleaned_up().await;
+    assert_eq!((descriptors(), mounts(), jails().len()), before);
     test.stop().await;
     assert_eq!((cgroups(), jails().len()), (Vec::new(), 0));
+}
+
+/// A result does not wait for its clean-up.
+async fn cleaned_up() {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !cgroups().is_empty() {
+        assert!(Instant::now() < deadline, "left after five seconds: {:?}", cgroups());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn resident_bytes() -> u64 {

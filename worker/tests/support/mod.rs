@@ -1,6 +1,8 @@
 //! A runner with real jails in a directory of its own, and steps in few words.
 #![expect(dead_code, reason = "each suite uses its part")]
 
+pub(crate) mod server;
+
 use std::path::PathBuf;
 
 use kiln_proto::{model, v1};
@@ -115,4 +117,23 @@ pub(crate) fn stdout(result: &v1::CommandResult) -> &v1::Output {
 
 pub(crate) fn stderr(result: &v1::CommandResult) -> &v1::Output {
     result.stderr.as_ref().expect("a result has stderr")
+}
+
+/// A worker of the test server, with real jails.
+pub(crate) fn worker_config(
+    address: &str,
+    data_dir: &std::path::Path,
+    slots: usize,
+) -> kiln_worker::config::Config {
+    let file = WorkerFile {
+        server: Some(address.to_owned()),
+        name: Some(format!("test-{}", std::process::id())),
+        slots: Some(slots),
+        data_dir: Some(data_dir.to_owned()),
+        jail_program: Some(jail_program()),
+        probe_languages: Some(false),
+        drain_ms: Some(300),
+        ..WorkerFile::default()
+    };
+    kiln_worker::config::Config::resolve(file).expect("good settings")
 }
