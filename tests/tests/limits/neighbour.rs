@@ -29,14 +29,14 @@ fn honest() -> Cmd {
 }
 
 /// A service with two slots: one for the offender, one for its neighbour.
-pub async fn service() -> (Up, Api) {
+pub(crate) async fn service() -> (Up, Api) {
     let up = Up::start(&Options::slots(2));
     let api = Api::connect(&up.address()).await;
     (up, api)
 }
 
 /// Runs the offender with the neighbour beside it; gives the offender's last result.
-pub async fn beside(api: &Api, offender: JobSpec) -> CommandResult {
+pub(crate) async fn beside(api: &Api, offender: JobSpec) -> CommandResult {
     let (offended, neighbour) = tokio::join!(api.run_one(offender), api.run_one(honest().job()));
     assert_wrote(&neighbour, &format!("{ANSWER}\n"));
     offended

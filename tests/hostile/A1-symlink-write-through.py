@@ -1,0 +1,18 @@
+# Tries: leaves links where the service collects files, so that it writes, chowns or chmods through them on the host.
+# Seen: Judge0 CVE-2024-28185 and CVE-2024-28189 (judge0 CHANGELOG 1.13.1).
+# Must: the host's file keeps content, owner and mode; the links come back as "not a regular file".
+import os, sys
+
+canary = sys.argv[1]
+os.symlink(canary, "/work/out")
+os.mkdir("/work/dir")
+os.symlink(os.path.dirname(canary), "/work/dir/through")
+for place in (canary, os.path.dirname(canary), "/root", "/home"):
+    try:
+        os.listdir(place) if os.path.isdir(place) else open(place, "a").close()
+        if os.path.realpath(place) == place and place.startswith("/tmp/kiln-canary"):
+            print("ESCAPED: the canary's path exists in here")
+            sys.exit(66)
+    except OSError:
+        pass
+print("HELD")

@@ -1,0 +1,17 @@
+# Tries: reaches a process of the host, or of another sandbox, over an abstract socket or by the service's own socket.
+# Seen: Landlock's documentation before ABI 6; Docker's socket mounted into containers.
+# Must: neither exists in the sandbox.
+import os, socket, sys
+
+for address in ("\0" + sys.argv[1], sys.argv[2]):
+    s = socket.socket(socket.AF_UNIX)
+    try:
+        s.connect(address)
+        print("ESCAPED: connected to", repr(address))
+        sys.exit(66)
+    except OSError:
+        pass
+if len(open("/proc/net/unix").readlines()) > 20:
+    print("ESCAPED: the host's sockets show")
+    sys.exit(66)
+print("HELD")

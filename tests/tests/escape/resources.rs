@@ -1,0 +1,158 @@
+//! C: resources and accounting.
+
+use std::time::Duration;
+
+use kiln_proto::v1::{CommandResult, LimitName};
+use kiln_tests::census::{eventually, job_processes, resident_bytes};
+use kiln_tests::hostile::{MEMORY_BYTES, PIDS, assert_held};
+use kiln_tests::spec::MIB;
+use kiln_tests::verdict::{Ended, assert_ended, assert_stopped_by, cpu_us, ended, evidence, stdout, usage};
+
+use crate::attacked::Attacked;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c1_bombs_of_processes_and_threads_are_stopped_by_the_pids_limit() {
+    let attacked = Attacked::start().await;
+    for bomb in ["C1-fork-bomb", "C1-thread-bomb"] {
+        assert_stopped_by(&attacked.by(bomb, &[]).await, LimitName::Pids, PIDS);
+    }
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_daemons_die_with_their_job() {
+    let attacked = Attacked::start().await;
+    let duration = format!("7{}", std::process::id());
+    let result = attacked.by("C2-daemons", &[&duration]).await;
+    assert_held(&result);
+    assert!(evidence(&result).left_running.is_some_and(|left| left >= 5), "{result:#?}");
+    assert!(job_processes(&duration).is_empty(), "they are gone when the job is done");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c3_cpu_is_counted_wherever_it_is_burnt() {
+    let attacked = Attacked::start().await;
+    let program = attacked.program("C3-hidden-cpu");
+    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.cpu_ms = Some(600)))).await;
+    assert_stopped_by(&result, LimitName::Cpu, 600_000);
+    assert!(cpu_us(&result) < 900_000, "{result:#?}");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c4_idling_is_ended_by_wall_and_seen_as_idle() {
+    let attacked = Attacked::start().await;
+    let program = attacked.program("C4-idle");
+    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.wall_ms = Some(800)))).await;
+    assert_stopped_by(&result, LimitName::Wall, 800_000);
+    assert!(evidence(&result).busy_millis.is_some_and(|busy| busy < 300), "{result:#?}");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c5_ignoring_signals_does_not_help() {
+    let attacked = Attacked::start().await;
+    let program = attacked.program("C5-ignore-signals");
+    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.cpu_ms = Some(500)))).await;
+    assert_stopped_by(&result, LimitName::Cpu, 500_000);
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c6_memory_is_charged_wherever_it_is_taken_and_given_back() {
+    let attacked = Attacked::start().await;
+    for kind in ["tmp", "shm", "cache", "memfd", "pipes", "sockets", "pages"] {
+        let program = attacked.program("C6-memory-places");
+        let job = program.job_with(&[kind], |run| run.limits(|l| l.disk_bytes = Some(256 * MIB)));
+        let result = attacked.by_job(job).await;
+        bounded(kind, &result);
+    }
+    // A disk smaller than the memory is refused with ENOSPC instead.
+    for kind in ["tmp", "shm", "cache"] {
+        let result = attacked.by("C6-memory-places", &[kind]).await;
+        assert_held(&result);
+        assert!(stdout(&result).contains("28"), "ENOSPC: {result:#?}");
+    }
+    attacked.end().await;
+}
+
+/// Ended by the memory limit, or by a refusal below it; never above it.
+fn bounded(kind: &str, result: &CommandResult) {
+    match ended(result) {
+        Ended::Limit(LimitName::Memory) => {}
+        Ended::Exited(0) => assert!(stdout(result).contains("HELD"), "{kind}: {result:#?}"),
+        other => panic!("{kind}: {other:?}: {result:#?}"),
+    }
+    let peak = usage(result).peak_memory_bytes.expect("the cgroup tells");
+    assert!(peak <= MEMORY_BYTES + MIB, "{kind}: {peak}: {result:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c9_a_killed_child_is_seen_though_the_parent_exits_0() {
+    let attacked = Attacked::start().await;
+    let result = attacked.by("C9-killed-child", &[]).await;
+    assert_stopped_by(&result, LimitName::Memory, MEMORY_BYTES);
+    assert!(evidence(&result).oom_kills.is_some_and(|kills| kills > 0), "{result:#?}");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c11_a_flood_of_output_is_stopped_in_bounded_memory() {
+    let attacked = Attacked::start().await;
+    let before = resident_bytes(&[attacked.up.service.pid()]);
+    for _ in 0..3 {
+        let result = attacked.by("C11-flood", &[]).await;
+        assert_stopped_by(&result, LimitName::Output, MIB);
+        let kept = [&result.stdout, &result.stderr]
+            .map(|output| output.as_ref().map_or(0, |output| output.size_bytes));
+        assert!(kept.iter().all(|&bytes| bytes <= MIB), "{kept:?}");
+    }
+    let grown = resident_bytes(&[attacked.up.service.pid()]).saturating_sub(before);
+    assert!(grown < 32 * MIB, "grew by {grown} bytes");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c14_floods_of_inodes_and_deep_directories_vanish_with_the_job() {
+    let attacked = Attacked::start().await;
+    let program = attacked.program("C14-inode-flood");
+    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.inodes = Some(20_000)))).await;
+    assert!(matches!(ended(&result), Ended::Exited(0) | Ended::Limit(LimitName::Memory)), "{result:#?}");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c16_no_core_is_dumped() {
+    let attacked = Attacked::start().await;
+    let program = attacked.program("C16-core-dump");
+    let result = attacked.by_job(program.job_with(&[], |run| run.takes("/work/core"))).await;
+    assert_ended(&result, Ended::Signalled(6));
+    assert_eq!(result.files[0].state(), kiln_proto::v1::FileState::Missing, "{result:#?}");
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c18_priorities_are_not_the_jobs_to_choose() {
+    let attacked = Attacked::start().await;
+    assert_held(&attacked.by("C18-priorities", &[]).await);
+    attacked.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_at_once_leaves_neighbours_and_host_alone() {
+    let attacked = Attacked::start().await;
+    let names = [
+        "C1-fork-bomb",
+        "C11-flood",
+        "C3-hidden-cpu",
+        "C9-killed-child",
+        "A12-stop-everything",
+        "C2-daemons",
+    ];
+    for _ in 0..2 {
+        futures_util::future::join_all(names.map(|name| attacked.by(name, &[]))).await;
+    }
+    eventually("no job process stays", Duration::from_secs(20), || job_processes("/work/program").is_empty());
+    attacked.end().await;
+}
