@@ -28,6 +28,19 @@ pub(crate) struct Ran {
     pub(crate) worker: Worker,
 }
 
+/// Why there is no report.
+pub(crate) struct NotRun {
+    pub(crate) failure: Failure,
+    /// Cleaning up failed too: this jail can make no promise any more.
+    pub(crate) left_behind: Option<Failure>,
+}
+
+impl From<Failure> for NotRun {
+    fn from(failure: Failure) -> Self {
+        Self { failure, left_behind: None }
+    }
+}
+
 /// How the sandbox's processes ended.
 struct End {
     reaped: Reaped,
@@ -43,16 +56,15 @@ struct Observed {
     phases: Phases,
 }
 
-pub(crate) fn run(jail: &Jail, plan: &Plan, descriptors: Descriptors, name: &str) -> Result<Ran, Failure> {
+pub(crate) fn run(jail: &Jail, plan: &Plan, descriptors: Descriptors, name: &str) -> Result<Ran, NotRun> {
     let accepted_us = unix_us();
     check_files_fit(plan, &descriptors)?;
     let group = jail.hierarchies.create(&jail.setup.cgroup_name, name, &plan.limits, &jail.setup.cpus)?;
     match run_in(jail, plan, descriptors, &group, accepted_us) {
         Ok((observed, mounts)) => finish(plan, observed, mounts, group),
         Err(failure) => {
-            group.kill()?;
-            group.remove()?;
-            Err(failure)
+            let left_behind = group.kill().and_then(|()| group.remove()).err();
+            Err(NotRun { failure, left_behind })
         }
     }
 }
@@ -186,14 +198,13 @@ fn wait_until_empty(group: &Group) -> Result<(), Failure> {
     Ok(())
 }
 
-fn finish(plan: &Plan, observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, Failure> {
+fn finish(plan: &Plan, observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, NotRun> {
     let report = report(plan, &observed, &mounts);
     let mut report = match report {
         Ok(report) => report,
         Err(failure) => {
             drop(mounts);
-            group.remove()?;
-            return Err(failure);
+            return Err(NotRun { failure, left_behind: group.remove().err() });
         }
     };
     let (found, files) = files_out::collect(mounts.tmpfs.as_fd(), &plan.files_out);

@@ -1,6 +1,7 @@
 //! The jail's main loop: one worker, one plan at a time, from `Configure` to the end of the socket.
 //!
-//! It must never keep anything of a command beyond `Release`, and never report `Released` while something is left.
+//! It must never keep anything of a command beyond `Release`, and never report `Released` while something is left: a
+//! jail that could not clean up says so and ends, and the worker starts another.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,7 +11,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::base::Base;
 use crate::cgroup::{Group, Hierarchies};
-use crate::execution::{self, Ran};
+use crate::execution::{self, NotRun, Ran};
 use crate::layers::Missing;
 use crate::plan::{Plan, Profile};
 use crate::report::{Failure, FileFound};
@@ -142,9 +143,17 @@ impl Jail {
                 // The command has ended already.
                 Some((Request::Kill(_), _)) => {}
                 Some((Request::Release, _)) => {
-                    held.take().map_or(Ok(()), Held::release)?;
-                    self.check_nothing_is_left(&mut descriptors_when_idle)?;
-                    self.reply(&Reply::Released)?;
+                    let released = held
+                        .take()
+                        .map_or(Ok(()), Held::release)
+                        .and_then(|()| self.check_nothing_is_left(&mut descriptors_when_idle));
+                    match released {
+                        Ok(()) => self.reply(&Reply::Released)?,
+                        Err(failure) => {
+                            self.reply(&Reply::Failed(failure.clone()))?;
+                            return Err(failure);
+                        }
+                    }
                 }
                 Some((Request::Configure(_), _)) => {
                     return Err(Failure::new("protocol", 0, "a jail is configured once"));
@@ -161,17 +170,23 @@ impl Jail {
             .check()
             .map_err(|error| Failure::new("plan", 0, error.to_string()))
             .and_then(|()| Descriptors::take(plan, descriptors))
+            .map_err(NotRun::from)
             .and_then(|descriptors| execution::run(self, plan, descriptors, &name));
         match ran {
             Ok(Ran { report, files, mounts, group, worker }) => {
-                if worker == Worker::Listening {
-                    self.finish(report, &files)?;
+                let held = Held { mounts, group };
+                let told = match worker {
+                    Worker::Listening => self.finish(report, &files),
+                    Worker::Gone => Ok(()),
+                };
+                match told {
+                    Ok(()) => Ok((Some(held), worker)),
+                    Err(failure) => held.release().and(Err(failure)),
                 }
-                Ok((Some(Held { mounts, group }), worker))
             }
-            Err(failure) => {
+            Err(NotRun { failure, left_behind }) => {
                 self.reply(&Reply::Failed(failure))?;
-                Ok((None, Worker::Listening))
+                left_behind.map_or(Ok((None, Worker::Listening)), Err)
             }
         }
     }

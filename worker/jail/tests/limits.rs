@@ -208,3 +208,32 @@ fn progress_comes_while_it_runs() {
     assert!((2..=5).contains(&progress), "{:?}", ran.replies);
     assert!(matches!(ran.replies[0], Reply::Started { .. }));
 }
+
+#[test]
+fn a_memory_limit_too_small_to_start_in_is_the_memory_limit() {
+    let jail = Jail::start();
+    for kib in [4, 64, 128, 256, 512] {
+        let job = Job::perl("$x = 'x' x (32 << 20)").limit(|limits| limits.memory_bytes = count(kib << 10));
+        assert_eq!(limit_of(&jail.run(job)).0, LimitKind::Memory, "{kib} KiB");
+    }
+}
+
+#[test]
+fn limits_of_one_are_the_jobs_matter_too() {
+    let jail = Jail::start();
+    type Change = fn(&mut kiln_jail::plan::Limits);
+    let one: [Change; 8] = [
+        |limits| limits.pids = count(1),
+        |limits| limits.open_files = count(1),
+        |limits| limits.stack_bytes = count(1),
+        |limits| limits.inodes = count(1),
+        |limits| limits.disk_bytes = count(1),
+        |limits| limits.file_size_bytes = count(1),
+        |limits| limits.wall_us = count(1),
+        |limits| limits.cpu_us = count(1),
+    ];
+    for change in one {
+        jail.run(Job::shell("echo x > f; cat f | cat").limit(change));
+    }
+    jail.run(Job::new(&["/bin/true"]).limit(|limits| limits.pids = count(1))).succeeded();
+}

@@ -20,6 +20,9 @@ use super::{COMMAND_ID, dev};
 /// Directories that the image's root must offer as mount points; missing ones are made in the upper layer.
 const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "tmp", "work"];
 
+/// Whatever this kernel's defaults are: attributes of an image's files never lead to other files.
+const NO_EXTENSIONS: [(&str, &str); 3] = [("redirect_dir", "nofollow"), ("metacopy", "off"), ("xino", "off")];
+
 /// A detached mount and where it belongs, relative to the sandbox's root.
 pub(crate) struct Placed {
     pub(crate) target: Vec<u8>,
@@ -249,14 +252,15 @@ fn overlay(index: usize, lower: OwnedFd, profile: Profile) -> Result<OwnedFd, Fa
         let result = match profile {
             // Only `build` may write in its throwaway root.
             Profile::Build => {
-                let layers = [("lowerdir", LOWER), ("upperdir", &upper), ("workdir", &work)];
-                mount_new("overlay", &layers, confined)
+                let layers = [("lowerdir", LOWER), ("upperdir", upper.as_str()), ("workdir", &work)];
+                mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), confined)
             }
             Profile::Strict | Profile::Default => {
                 // The topmost layer of the root has the mount points.
                 let layers = if index == 0 { format!("{upper}:{LOWER}") } else { format!("{LOWER}:{EMPTY}") };
                 let attributes = confined | MountAttrFlags::MOUNT_ATTR_RDONLY;
-                mount_new("overlay", &[("lowerdir", &layers)], attributes)
+                let layers = [("lowerdir", layers.as_str())];
+                mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), attributes)
             }
         };
         rustix::mount::unmount(LOWER, UnmountFlags::DETACH)?;
