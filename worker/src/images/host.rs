@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use kiln_jail::plan::{Part, Rootfs};
 use kiln_proto::model::Digest;
-use kiln_proto::v1;
 
 use super::in_use::{self, InUse};
 use super::skeleton::{self, Skeleton, sorted_names};
@@ -101,7 +100,7 @@ impl HostImage {
     pub fn make(images: &Path, host: &Host) -> Result<HostImage, HostImageError> {
         let (links, mut parts) = system_parts(host)?;
         parts.extend(rust_part(host));
-        parts.extend(extra_parts(host, &parts)?);
+        parts.extend(extra_parts(host, &links, &parts)?);
         let reading = |source| HostImageError::Read { source };
         let targets: Vec<PathBuf> = parts.iter().map(|part| part.target.clone()).collect();
         let skeleton = Skeleton::plan(&host.root, &links, &targets).map_err(reading)?;
@@ -119,11 +118,6 @@ impl HostImage {
     /// What the jail mounts.
     pub fn rootfs(&self) -> &Rootfs {
         &self.rootfs
-    }
-
-    /// How the worker announces it.
-    pub fn info(&self) -> v1::ImageInfo {
-        v1::ImageInfo { name: "host".to_owned(), digest: self.digest.to_string(), ..v1::ImageInfo::default() }
     }
 
     /// The fingerprint of what is installed.
@@ -194,7 +188,7 @@ fn default_toolchain(settings: &str) -> Option<String> {
     Some(table.get("default_toolchain")?.as_str()?.to_owned())
 }
 
-fn extra_parts(host: &Host, parts: &[PlacedPart]) -> Result<Vec<PlacedPart>, HostImageError> {
+fn extra_parts(host: &Host, links: &Links, parts: &[PlacedPart]) -> Result<Vec<PlacedPart>, HostImageError> {
     let mut extra: Vec<PlacedPart> = Vec::new();
     let mut paths = host.extra_read_only.clone();
     // Outer ones before what lies inside them.
@@ -204,6 +198,12 @@ fn extra_parts(host: &Host, parts: &[PlacedPart]) -> Result<Vec<PlacedPart>, Hos
         let source = check_extra(&path)?;
         let is_shown =
             parts.iter().chain(&extra).any(|part| path.starts_with(&part.target) && source == path);
+        if links.iter().any(|(name, _)| path.starts_with(Path::new("/").join(name))) {
+            return Err(HostImageError::ExtraPath {
+                path,
+                why: "lies in /usr by a link; name it by its place there",
+            });
+        }
         if parts.iter().any(|part| part.target == path) {
             return Err(HostImageError::ExtraPath {
                 path,
@@ -290,7 +290,10 @@ fn hash_directory(identity: &mut blake3::Hasher, directory: &Path) -> io::Result
 fn hash_entry(identity: &mut blake3::Hasher, path: &Path) -> io::Result<()> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(hash(identity, b"absent")),
+        Err(error) if is_absent(&error) => {
+            hash(identity, b"absent");
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     if metadata.is_symlink() {
@@ -444,6 +447,7 @@ mod tests {
             ("relative", "must be absolute"),
             ("/etc/hostname", "is not a directory"),
             ("/nonexistent", "does not exist"),
+            ("/usr", "is taken by a toolchain"),
             (images.path().to_str().unwrap(), "would be hidden"),
         ] {
             let extra_read_only = vec![PathBuf::from(path)];
@@ -456,5 +460,20 @@ mod tests {
         let image = HostImage::make(images.path(), &host).unwrap();
         let targets: Vec<String> = parts(&image).into_iter().map(|(_, target)| target).collect();
         assert!(targets.contains(&"/etc/ssl".to_owned()) && !targets.contains(&"/usr/share".to_owned()));
+    }
+    #[test]
+    fn an_extra_path_below_a_link_into_usr_is_refused_and_one_with_a_toolchain_elsewhere_is_shown() {
+        let (host_root, images) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut host = miniature(host_root.path());
+        symlink("usr/lib", host_root.path().join("lib")).unwrap();
+        host.extra_read_only = vec![PathBuf::from("/lib/systemd")];
+        let refused = HostImage::make(images.path(), &host);
+        // Whether this machine has the directory or not, it is refused.
+        assert!(matches!(refused, Err(HostImageError::ExtraPath { .. })));
+        host.extra_read_only = vec![PathBuf::from("/etc/ssl/certs")];
+        let image = HostImage::make(images.path(), &host).unwrap();
+        let parts = parts(&image);
+        assert_eq!(parts.last().unwrap().1, "/etc/ssl/certs");
+        assert!(Path::new(&parts[0].0).join("etc/ssl/certs").is_dir());
     }
 }
