@@ -87,7 +87,7 @@ impl Blobs {
             return Ok(file);
         }
         let turn = Arc::clone(
-            self.fetching.lock().expect("no holder of this lock panics").entry(digest.clone()).or_default(),
+            self.fetching.lock().expect("no holder of this lock panics").entry(*digest).or_default(),
         );
         let fetched = {
             let _turn = turn.lock().await;
@@ -119,15 +119,14 @@ impl Blobs {
 
     /// Makes sure that the server has a blob that is here.
     pub(crate) async fn upload(&self, digest: &Digest) -> Result<(), BlobError> {
-        let server = self.server.clone().ok_or_else(|| BlobError::NoServer { digest: digest.clone() })?;
+        let server = self.server.clone().ok_or_else(|| BlobError::NoServer { digest: *digest })?;
         let _permit = self.transfers.acquire().await.map_err(|_closed| BlobError::Stopped)?;
-        let file = self.open_cached(digest)?.ok_or_else(|| BlobError::Open {
-            digest: digest.clone(),
-            source: io::ErrorKind::NotFound.into(),
-        })?;
+        let file = self
+            .open_cached(digest)?
+            .ok_or_else(|| BlobError::Open { digest: *digest, source: io::ErrorKind::NotFound.into() })?;
         transfer::upload(server, digest, file)
             .await
-            .map_err(|source| BlobError::Upload { digest: digest.clone(), source })
+            .map_err(|source| BlobError::Upload { digest: *digest, source })
     }
 
     /// Whether results may refer to blobs at the server.
@@ -139,11 +138,11 @@ impl Blobs {
         if let Some(file) = self.open_cached(digest)? {
             return Ok(file);
         }
-        let server = self.server.clone().ok_or_else(|| BlobError::NoServer { digest: digest.clone() })?;
+        let server = self.server.clone().ok_or_else(|| BlobError::NoServer { digest: *digest })?;
         let _permit = self.transfers.acquire().await.map_err(|_closed| BlobError::Stopped)?;
         let incoming = transfer::fetch(server, digest, self.incoming()?)
             .await
-            .map_err(|source| BlobError::Fetch { digest: digest.clone(), source })?;
+            .map_err(|source| BlobError::Fetch { digest: *digest, source })?;
         self.keep(incoming, digest)
     }
 
@@ -157,7 +156,7 @@ impl Blobs {
                 self.index.lock().expect("no holder of this lock panics").forget(digest);
                 Ok(None)
             }
-            Err(source) => Err(BlobError::Open { digest: digest.clone(), source }),
+            Err(source) => Err(BlobError::Open { digest: *digest, source }),
         }
     }
 
@@ -169,8 +168,8 @@ impl Blobs {
     fn keep(&self, incoming: Incoming, digest: &Digest) -> Result<File, BlobError> {
         let path = self.path(digest);
         incoming.link(&path).map_err(|source| BlobError::Store { source })?;
-        let file = File::open(&path).map_err(|source| BlobError::Open { digest: digest.clone(), source })?;
-        self.index.lock().expect("no holder of this lock panics").add(digest.clone(), incoming.size_bytes);
+        let file = File::open(&path).map_err(|source| BlobError::Open { digest: *digest, source })?;
+        self.index.lock().expect("no holder of this lock panics").add(*digest, incoming.size_bytes);
         self.evict();
         Ok(file)
     }
@@ -288,7 +287,7 @@ impl Index {
     }
 
     fn oldest(&self) -> Option<Digest> {
-        self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(digest, _)| digest.clone())
+        self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(digest, _)| *digest)
     }
 }
 

@@ -7,7 +7,7 @@ pub(crate) fn of_this_host() -> BTreeMap<String, String> {
     let system = rustix::system::uname();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = rustix::system::sysinfo();
-    let memory_bytes = u64::try_from(memory.totalram).unwrap_or(0) * u64::from(memory.mem_unit);
+    let memory_bytes = memory.totalram * u64::from(memory.mem_unit);
     BTreeMap::from([
         ("kernel".to_owned(), system.release().to_string_lossy().into_owned()),
         ("arch".to_owned(), system.machine().to_string_lossy().into_owned()),

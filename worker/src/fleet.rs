@@ -36,6 +36,8 @@ use crate::step::{self, StepControl};
 const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Cancelled attempts end within this, or the worker stops without their reports.
 const CANCELLED_END: Duration = Duration::from_secs(10);
+/// How long a stopping worker waits for the acknowledgements of its last reports.
+const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 
 /// What the agent is told about itself.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ enum Event {
 enum Drain {
     No,
     Waiting { cancel_at: Instant },
-    Cancelled { give_up_at: Instant },
+    Cancelled { acknowledged_by: Instant, give_up_at: Instant },
 }
 
 /// How the agent is reached.
@@ -163,7 +165,7 @@ impl Agent {
                 self.link.open(register);
             }
             LinkEvent::Up(registered) => self.on_registered(registered),
-            LinkEvent::Message(message) => self.on_message(message),
+            LinkEvent::Message(message) => self.on_message(*message),
             LinkEvent::Down(error) => {
                 let source = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(server = self.server.address(), %error, source, "no stream to the server");
@@ -332,7 +334,9 @@ impl Agent {
         match self.drain {
             Drain::No => None,
             Drain::Waiting { cancel_at } => Some(cancel_at),
-            Drain::Cancelled { give_up_at } => Some(give_up_at),
+            Drain::Cancelled { acknowledged_by, give_up_at } => {
+                Some(if Instant::now() < acknowledged_by { acknowledged_by } else { give_up_at })
+            }
         }
     }
 
@@ -341,7 +345,9 @@ impl Agent {
             for (_, attempt) in self.attempts.unreported() {
                 attempt.control.cancel.cancel();
             }
-            self.drain = Drain::Cancelled { give_up_at: Instant::now() + CANCELLED_END };
+            let now = Instant::now();
+            self.drain =
+                Drain::Cancelled { acknowledged_by: now + ACKNOWLEDGED, give_up_at: now + CANCELLED_END };
         }
     }
 
@@ -350,9 +356,11 @@ impl Agent {
         match self.drain {
             Drain::No => matches!(*self.state.borrow(), AgentState::Refused(_)),
             Drain::Waiting { .. } => idle && self.attempts.is_empty(),
-            // Without a server nobody acknowledges.
-            Drain::Cancelled { give_up_at } => {
-                Instant::now() >= give_up_at || (idle && (self.attempts.is_empty() || !self.link.is_up()))
+            Drain::Cancelled { acknowledged_by, give_up_at } => {
+                let now = Instant::now();
+                // Without a server nobody acknowledges.
+                let told = self.attempts.is_empty() || !self.link.is_up() || now >= acknowledged_by;
+                now >= give_up_at || (idle && told)
             }
         }
     }

@@ -1,4 +1,5 @@
 //! A worker against the wire: leases, reports until acknowledged, heartbeats, relays, blobs, draining.
+#![expect(clippy::unwrap_used, reason = "what is unwrapped here fails the test")]
 
 mod support;
 
@@ -88,7 +89,9 @@ async fn heartbeats_say_what_runs_and_a_cancel_ends_it() {
     let busy = busy.await;
     assert!(busy.memory_bytes > 0 && busy.command == "main", "{busy:?}");
     dialogue.say(FromServer::Cancel(v1::CancelAttempt { attempt: Some(attempt(1)), fenced: false })).await;
-    assert_eq!(ending(one(&dialogue.hear_report().await)), "cancelled: cancelled");
+    let report = dialogue.hear_report().await;
+    assert_eq!(ending(one(&report)), "cancelled: cancelled");
+    dialogue.acknowledge(&report).await;
     dialogue.hear_credits(1).await;
     test.worker.stop().await;
 }

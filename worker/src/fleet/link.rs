@@ -50,7 +50,7 @@ pub(super) enum LinkEvent {
     /// The wait is over: call [`Link::open`].
     Due,
     Up(v1::Registered),
-    Message(FromServer),
+    Message(Box<FromServer>),
     Down(LinkError),
 }
 
@@ -128,7 +128,7 @@ impl Link {
             State::Up { receive, .. } => loop {
                 match receive.message().await {
                     Ok(Some(v1::ServerMessage { message: Some(message) })) => {
-                        return LinkEvent::Message(message);
+                        return LinkEvent::Message(Box::new(message));
                     }
                     // A message of a later version.
                     Ok(Some(v1::ServerMessage { message: None })) => {}

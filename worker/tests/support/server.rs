@@ -1,5 +1,4 @@
 //! The server's side of the wire, driven by the test: what a worker says is handed to the test, word by word.
-#![expect(dead_code, reason = "each suite uses its part")]
 
 use std::collections::HashMap;
 use std::pin::Pin;
