@@ -1,10 +1,8 @@
 //! Each limit with a command just under it and one over it: outcome, numbers, and how soon.
 
-mod harness;
-
 use std::time::{Duration, Instant};
 
-use harness::{Jail, Job, MIB, Ran, count};
+use crate::harness::{Jail, Job, MIB, Ran, count};
 use kiln_jail::report::{LimitKind, Outcome};
 use kiln_jail::wire::{KillReason, Reply};
 

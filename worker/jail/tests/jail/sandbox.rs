@@ -1,10 +1,8 @@
 //! Real commands in real sandboxes: how they end, what they see, and what they cannot.
 
-mod harness;
-
 use std::os::unix::fs::symlink;
 
-use harness::{Jail, Job, MIB};
+use crate::harness::{Jail, Job, MIB};
 use kiln_jail::plan::{Part, Profile};
 use kiln_jail::report::Outcome;
 

@@ -1,5 +1,4 @@
 //! Starts a real jail over a socketpair, as the worker does, and runs real commands in it.
-#![allow(dead_code, reason = "each test binary uses another part of the harness")]
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,48 +16,48 @@ use kiln_jail::uid_range::UidRange;
 use kiln_jail::wire::{self, KillReason, Reply, Request, Setup};
 use rustix::net::{RecvFlags, SendFlags};
 
-pub const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// A jail process of this test's own, with an image made of this machine's /usr.
-pub struct Jail {
-    pub process: Child,
-    pub socket: OwnedFd,
-    pub uids: UidRange,
-    pub cgroup_name: String,
+pub(crate) struct Jail {
+    pub(crate) process: Child,
+    pub(crate) socket: OwnedFd,
+    pub(crate) uids: UidRange,
+    pub(crate) cgroup_name: String,
     image: tempfile::TempDir,
 }
 
 /// What came back of one command.
 #[derive(Debug)]
-pub struct Ran {
-    pub report: Report,
-    pub stdout: Vec<u8>,
-    pub stderr: Vec<u8>,
-    pub files: Vec<Option<Vec<u8>>>,
-    pub replies: Vec<Reply>,
+pub(crate) struct Ran {
+    pub(crate) report: Report,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    pub(crate) files: Vec<Option<Vec<u8>>>,
+    pub(crate) replies: Vec<Reply>,
 }
 
 /// A plan and what travels beside it.
-pub struct Job {
-    pub plan: Plan,
-    pub stdin: Vec<u8>,
-    pub contents: Vec<Vec<u8>>,
+pub(crate) struct Job {
+    pub(crate) plan: Plan,
+    pub(crate) stdin: Vec<u8>,
+    pub(crate) contents: Vec<Vec<u8>>,
 }
 
 impl Job {
-    pub fn new(argv: &[&str]) -> Self {
+    pub(crate) fn new(argv: &[&str]) -> Self {
         Self::bytes(argv.iter().map(|argument| argument.as_bytes().to_vec()).collect())
     }
 
-    pub fn shell(script: &str) -> Self {
+    pub(crate) fn shell(script: &str) -> Self {
         Self::new(&["/bin/sh", "-c", script])
     }
 
-    pub fn perl(script: &str) -> Self {
+    pub(crate) fn perl(script: &str) -> Self {
         Self::new(&["/usr/bin/perl", "-e", script])
     }
 
-    pub fn bytes(argv: Vec<Vec<u8>>) -> Self {
+    pub(crate) fn bytes(argv: Vec<Vec<u8>>) -> Self {
         let plan = Plan {
             argv,
             env: Vec::new(),
@@ -72,61 +71,61 @@ impl Job {
         Self { plan, stdin: Vec::new(), contents: Vec::new() }
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.plan.env.push((name.into(), value.into()));
         self
     }
 
-    pub fn cwd(mut self, cwd: &str) -> Self {
+    pub(crate) fn cwd(mut self, cwd: &str) -> Self {
         self.plan.cwd = cwd.into();
         self
     }
 
-    pub fn profile(mut self, profile: Profile) -> Self {
+    pub(crate) fn profile(mut self, profile: Profile) -> Self {
         self.plan.profile = profile;
         self
     }
 
-    pub fn stdin(mut self, stdin: &[u8]) -> Self {
+    pub(crate) fn stdin(mut self, stdin: &[u8]) -> Self {
         self.stdin = stdin.to_vec();
         self
     }
 
-    pub fn limit(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+    pub(crate) fn limit(mut self, change: impl FnOnce(&mut Limits)) -> Self {
         change(&mut self.plan.limits);
         self
     }
 
-    pub fn file_in(mut self, path: &str, content: &[u8], mode: u32, owner: Owner) -> Self {
+    pub(crate) fn file_in(mut self, path: &str, content: &[u8], mode: u32, owner: Owner) -> Self {
         self.plan.files_in.push(FileIn { path: path.into(), mode, owner });
         self.contents.push(content.to_vec());
         self
     }
 
-    pub fn file_out(mut self, path: &str, max_bytes: u64) -> Self {
+    pub(crate) fn file_out(mut self, path: &str, max_bytes: u64) -> Self {
         self.plan.files_out.push(FileOut { path: path.into(), max_bytes: count(max_bytes) });
         self
     }
 }
 
 impl Ran {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
     #[track_caller]
-    pub fn succeeded(&self) -> String {
+    pub(crate) fn succeeded(&self) -> String {
         let stderr = String::from_utf8_lossy(&self.stderr);
         assert_eq!(self.report.outcome, Outcome::Exited { code: 0 }, "stderr: {stderr}");
         self.text()
     }
 }
 
-pub fn count(value: u64) -> NonZeroU64 {
+pub(crate) fn count(value: u64) -> NonZeroU64 {
     NonZeroU64::new(value).expect("not zero")
 }
 
-pub fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits {
         cpu_us: count(10_000_000),
         wall_us: count(20_000_000),
@@ -143,17 +142,17 @@ pub fn limits() -> Limits {
 }
 
 impl Jail {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_allowing(&[])
     }
 
-    pub fn start_allowing(allow_missing: &[&str]) -> Self {
+    pub(crate) fn start_allowing(allow_missing: &[&str]) -> Self {
         let (jail, reply) = Self::try_start(allow_missing);
         assert_eq!(reply, Reply::Ready);
         jail
     }
 
-    pub fn try_start(allow_missing: &[&str]) -> (Self, Reply) {
+    pub(crate) fn try_start(allow_missing: &[&str]) -> (Self, Reply) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let (socket, theirs) = wire::pair().expect("socketpair");
@@ -178,21 +177,21 @@ impl Jail {
         (jail, reply)
     }
 
-    pub fn send(&self, request: &Request, descriptors: &[OwnedFd]) {
+    pub(crate) fn send(&self, request: &Request, descriptors: &[OwnedFd]) {
         let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
         wire::send(self.socket.as_fd(), request, &borrowed, SendFlags::empty()).expect("send");
     }
 
-    pub fn receive(&self) -> Option<(Reply, Vec<OwnedFd>)> {
+    pub(crate) fn receive(&self) -> Option<(Reply, Vec<OwnedFd>)> {
         wire::receive(self.socket.as_fd(), RecvFlags::empty()).expect("receive")
     }
 
-    pub fn image(&self) -> &std::path::Path {
+    pub(crate) fn image(&self) -> &std::path::Path {
         self.image.path()
     }
 
     /// The image of a job that names none.
-    pub fn parts(&self) -> Vec<Part> {
+    pub(crate) fn parts(&self) -> Vec<Part> {
         let root = self.image.path().as_os_str().as_encoded_bytes().to_vec();
         vec![
             Part { source: root, target: b"/".to_vec() },
@@ -201,7 +200,7 @@ impl Jail {
     }
 
     /// Sends a job and returns the readers of its output.
-    pub fn begin(&self, mut job: Job) -> Running {
+    pub(crate) fn begin(&self, mut job: Job) -> Running {
         if job.plan.rootfs.parts.is_empty() {
             job.plan.rootfs.parts = self.parts();
         }
@@ -219,7 +218,7 @@ impl Jail {
     }
 
     /// Waits for the end of a job; releases it.
-    pub fn end(&self, running: Running) -> Result<Ran, Failure> {
+    pub(crate) fn end(&self, running: Running) -> Result<Ran, Failure> {
         let mut replies = Vec::new();
         let result = loop {
             let (reply, descriptors) = self.receive().expect("the jail lives");
@@ -253,16 +252,16 @@ impl Jail {
     }
 
     #[track_caller]
-    pub fn run(&self, job: Job) -> Ran {
+    pub(crate) fn run(&self, job: Job) -> Ran {
         self.end(self.begin(job)).expect("no infrastructure failure")
     }
 
     #[track_caller]
-    pub fn fail(&self, job: Job) -> Failure {
+    pub(crate) fn fail(&self, job: Job) -> Failure {
         self.end(self.begin(job)).expect_err("an infrastructure failure")
     }
 
-    pub fn kill(&self, reason: KillReason) {
+    pub(crate) fn kill(&self, reason: KillReason) {
         self.send(&Request::Kill(reason), &[]);
     }
 }
@@ -280,7 +279,7 @@ impl Drop for Jail {
 }
 
 /// A command that was sent.
-pub struct Running {
+pub(crate) struct Running {
     feeder: JoinHandle<()>,
     out: JoinHandle<Vec<u8>>,
     err: JoinHandle<Vec<u8>>,

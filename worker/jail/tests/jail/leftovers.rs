@@ -1,12 +1,10 @@
 //! What must not remain: after a command, after two hundred, after the worker or the jail died.
 
-mod harness;
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harness::{Jail, Job};
+use crate::harness::{Jail, Job};
 use kiln_jail::report::Outcome;
 use kiln_jail::wire::Reply;
 

@@ -1,8 +1,6 @@
 //! Files in and out of a sandbox: what arrives, what comes back, and what a job cannot make of it.
 
-mod harness;
-
-use harness::{Jail, Job, MIB, count};
+use crate::harness::{Jail, Job, MIB, count};
 use kiln_jail::plan::Owner;
 use kiln_jail::report::{FileFound, Outcome};
 

@@ -1,0 +1,7 @@
+//! Real jails, started as the worker starts them, and real commands in them. Needs root and this host's cgroups.
+
+mod files;
+mod harness;
+mod leftovers;
+mod limits;
+mod sandbox;
