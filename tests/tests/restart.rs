@@ -153,7 +153,7 @@ async fn a_killed_jail_is_infrastructures_failure_and_the_job_is_tried_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_whose_worker_dies_again_and_again_ends_as_infrastructure() {
     let place = Place::new();
-    let options = hasty(1).config("[server]\nmaximum_attempts = 2");
+    let options = hasty(1).config("[server]\nmax_attempts = 2");
     let _server = Service::server(&place, &options);
     let api = Api::connect(&place.address()).await;
     let mark = format!("{}", 800_000 + std::process::id());

@@ -1,7 +1,6 @@
 //! Images: imported from archives, used by name and digest, hostile archives refused.
 
 use std::fs;
-use std::process::Command;
 
 use kiln_proto::v1::{
     ImportImageHeader, ImportImageRequest, ListImagesRequest, RemoveImageRequest, import_image_request,
@@ -171,11 +170,10 @@ async fn the_command_line_imports_a_directory_and_archives() {
             .exits(0);
         assert_eq!(said.text(), "an imported image\n", "{said}");
     }
-    let listed = kiln(["image", "list", "--json"]).server(&up.address()).said().exits(0).json();
-    let text = listed.to_string();
+    let listed = kiln(["image", "list", "--json"]).server(&up.address()).said().exits(0);
+    let text = listed.text();
     assert!(["dir", "tar", "gz", "zst"].iter().all(|name| text.contains(&format!("\"{name}\""))), "{text}");
     kiln(["image", "remove", "gz"]).server(&up.address()).said().exits(0);
     let gone = kiln(["run", "--image", "gz", "--", "/bin/cat"]).server(&up.address()).said();
     assert!(gone.code != 0 && gone.stderr.contains("gz"), "{gone}");
-    assert!(Command::new("/bin/true").status().expect("the host is well").success());
 }

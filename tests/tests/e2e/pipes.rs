@@ -2,8 +2,9 @@
 
 use kiln_proto::v1::{JobVerdict, LimitName};
 use kiln_tests::api::Api;
+use kiln_tests::binary::repository;
 use kiln_tests::service::{Options, Up};
-use kiln_tests::spec::{cmd, inline, job, piped, python, sh, step};
+use kiln_tests::spec::{after, cmd, file_of, inline, job, piped, python, sh, step};
 use kiln_tests::verdict::{Ended, assert_ended, assert_verdict, command, evidence, stderr, stdout};
 
 const GUESSER: &str = "import sys
@@ -48,6 +49,34 @@ async fn two_programs_talk_both_ways_also_on_a_worker_of_one_slot() {
             player.usage.as_ref().is_some_and(|usage| usage.wall_us > Some(0)),
             "each is measured: {player:#?}"
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guessing_game_of_the_examples_is_played_and_both_are_reported() {
+    let up = Up::start(&Options::slots(1));
+    let api = Api::connect(&up.address()).await;
+    let folder = repository().join("examples/guess");
+    let read =
+        |name: &str| std::fs::read(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let compile = cmd(["g++", "-O1", "-o", "/work/player", "/work/player.cpp"])
+        .file("/work/player.cpp", inline(read("player.cpp")))
+        .profile("build")
+        .limits(|limits| limits.memory_bytes = Some(1 << 30))
+        .wants("/work/player")
+        .step("compile");
+    let players = [
+        cmd(["/work/player"]).name("player").program("/work/player", file_of("compile", "/work/player")),
+        cmd(["/usr/bin/python3", "/work/interactor.py"])
+            .name("interactor")
+            .file("/work/interactor.py", inline(read("interactor.py"))),
+    ];
+    let play = piped(step("play", players), &[("player", "interactor"), ("interactor", "player")]);
+    let played = api.run(job([compile, after(&["compile"], play)])).await.job;
+    assert_verdict(&played, JobVerdict::Succeeded);
+    for name in ["player", "interactor"] {
+        let expected = String::from_utf8(read(&format!("{name}.expected.txt"))).expect("UTF-8");
+        assert_eq!(stderr(command(&played, "play", name)), expected, "{played:#?}");
     }
 }
 
