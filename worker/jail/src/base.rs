@@ -138,7 +138,7 @@ pub(crate) fn write_id_maps(child: Pid, uid_base: u32) -> Result<(), Failure> {
 }
 
 /// A user namespace that lives as long as its descriptor, made by a child that only waits to be killed.
-fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
+pub(crate) fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
     let child =
         match clone3(Namespaces::USER, None).map_err(Failure::of("id_map", "clone a user namespace"))? {
             Cloned::Child => loop {

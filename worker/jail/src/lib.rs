@@ -6,6 +6,7 @@
 
 pub mod cgroup;
 pub mod explain;
+pub mod host;
 pub mod landlock;
 pub mod plan;
 pub mod report;

@@ -8,6 +8,7 @@
 mod control;
 mod delegate;
 mod mounts;
+mod survey;
 mod usage;
 mod v1;
 mod v2;
@@ -22,6 +23,7 @@ use rustix::process::Pid;
 use crate::plan::Limits;
 use crate::report::Failure;
 
+pub(crate) use survey::{HostGroups, host_groups};
 pub use usage::GroupUsage;
 
 /// Period of the CPU bandwidth limit. The kernel's own default.

@@ -20,7 +20,7 @@ use crate::plan::Limits;
 use crate::report::Failure;
 
 /// `CGROUP_SUPER_MAGIC` and `CGROUP2_SUPER_MAGIC` of linux/magic.h.
-const CGROUP_MAGIC: FsWord = 0x0027_e0eb;
+pub(super) const CGROUP_MAGIC: FsWord = 0x0027_e0eb;
 pub(super) const CGROUP2_MAGIC: FsWord = 0x6367_7270;
 
 const REQUIRED: [&str; 4] = ["cpu", "cpuacct", "memory", "pids"];

@@ -1,0 +1,122 @@
+//! What this host has of the things the sandbox is made of, as data: for `kiln doctor` and for a worker's readiness.
+//!
+//! Nothing is changed: what can be tried is tried in a thread with a mount namespace of its own, which disappears with
+//! it. The jail itself still checks every layer each time; this module explains, it does not decide.
+
+mod cgroups;
+mod kernel;
+mod trials;
+
+use serde::{Deserialize, Serialize};
+
+/// One fact about this host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// Which part of the sandbox needs it, e.g. `cgroups`, `landlock`.
+    pub layer: String,
+    /// What was looked at, e.g. `memory controller`.
+    pub what: String,
+    pub status: Status,
+    /// What was seen.
+    pub seen: String,
+    pub why_it_matters: String,
+    /// What to do about it; empty when nothing is to be done.
+    pub fix: String,
+}
+
+/// Whether a fact is as the sandbox wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    /// Commands run, with less: a number not told, or a defence less behind others that hold.
+    Degraded,
+    /// A sandbox cannot be made here.
+    Missing,
+}
+
+/// Looks at everything, in the order of the sandbox's layers.
+pub fn probe() -> Vec<Finding> {
+    let mut findings = kernel::basics();
+    findings.extend(trials::namespaces_and_mounts());
+    findings.extend(cgroups::controllers());
+    findings.extend(kernel::filters());
+    findings.extend(kernel::settings());
+    findings.extend(kernel::resources());
+    findings
+}
+
+/// Whether the running kernel's version is this or later.
+pub(crate) fn kernel_is_at_least(version: (u32, u32)) -> bool {
+    kernel::running().is_some_and(|running| running >= version)
+}
+
+/// Starts a finding; [`Looked::is`] finishes it.
+fn look(layer: &str, what: &str, why_it_matters: &str) -> Looked {
+    Looked { layer: layer.to_owned(), what: what.to_owned(), why_it_matters: why_it_matters.to_owned() }
+}
+
+struct Looked {
+    layer: String,
+    what: String,
+    why_it_matters: String,
+}
+
+impl Looked {
+    /// `fix` is kept only where something is to be fixed.
+    fn is(self, status: Status, seen: impl Into<String>, fix: &str) -> Finding {
+        let fix = if status == Status::Ok { String::new() } else { fix.to_owned() };
+        let Self { layer, what, why_it_matters } = self;
+        Finding { layer, what, status, seen: seen.into(), why_it_matters, fix }
+    }
+
+    fn present_or(self, otherwise: Status, present: bool, fix: &str) -> Finding {
+        match present {
+            true => self.is(Status::Ok, "present", fix),
+            false => self.is(otherwise, "absent", fix),
+        }
+    }
+}
+
+fn read(path: &str) -> Option<String> {
+    std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_explained_and_everything_wrong_has_a_fix() {
+        let findings = probe();
+        assert!(findings.len() > 25, "{}", findings.len());
+        for finding in &findings {
+            assert!(!finding.seen.is_empty() && !finding.why_it_matters.is_empty(), "{finding:?}");
+            assert_eq!(finding.fix.is_empty(), finding.status == Status::Ok, "{finding:?}");
+        }
+    }
+
+    /// The suite runs where sandboxes can be made: nothing may be reported missing.
+    #[test]
+    fn nothing_is_missing_where_sandboxes_are_made() {
+        let missing: Vec<_> =
+            probe().into_iter().filter(|finding| finding.status == Status::Missing).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    #[test]
+    fn probing_leaves_nothing_behind() {
+        let mounts = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let before = mounts();
+        probe();
+        assert_eq!(mounts(), before);
+    }
+
+    #[test]
+    fn findings_are_json() {
+        let finding = look("landlock", "Landlock ABI", "files").is(Status::Missing, "none", "lsm=landlock");
+        let json = serde_json::to_string(&finding).unwrap();
+        assert!(json.contains(r#""status":"missing""#), "{json}");
+        assert_eq!(serde_json::from_str::<Finding>(&json).unwrap(), finding);
+    }
+}
