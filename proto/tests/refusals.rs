@@ -105,9 +105,9 @@ fn counts() {
         (|job| job.steps[0].pipes = vec![pipe("a", "b"); 17], "steps[0].pipes", "at most 16 are allowed"),
         (|job| job.steps[0].needs = vec!["x".into(); 65], "steps[0].needs", "at most 64 are allowed"),
         (
-            |job| job.steps[0].commands[0].files_in = vec![file_in("/work/a"); 257],
+            |job| job.steps[0].commands[0].files_in = vec![file_in("/work/a"); 241],
             "steps[0].commands[0].files_in",
-            "has 257 entries; at most 256 are allowed",
+            "has 241 entries; at most 240 are allowed",
         ),
         (
             |job| job.steps[0].commands[0].files_out = vec![file_out("/work/a"); 251],

@@ -20,8 +20,8 @@ use crate::v1;
 /// Most bytes of argv and env together, each string with its final NUL. The kernel promises room for as many whatever
 /// the stack limit (`execve(2)`, ARG_MAX).
 pub const MAX_ARGUMENT_BYTES: usize = 128 << 10;
-/// Most files put into a command's sandbox.
-pub const MAX_FILES_IN: usize = 256;
+/// Most files put into a command's sandbox: one SCM_RIGHTS message carries 253 descriptors, three are the standard streams.
+pub const MAX_FILES_IN: usize = 240;
 /// Most files wanted back. One SCM_RIGHTS message carries 253 descriptors.
 pub const MAX_FILES_OUT: usize = 250;
 

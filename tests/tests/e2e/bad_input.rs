@@ -62,7 +62,7 @@ fn bad_specs() -> Vec<(&'static str, JobSpec)> {
         ("files_in[0].path", at(&format!("/work/{long}"))),
         ("files_out[0].path", sh("true").wants("/root/.ssh/id_rsa").job()),
         ("files_out[0].path", sh("true").wants("/work/../../etc/shadow").job()),
-        ("files_in", (0..257).fold(sh("true"), |c, n| c.file(&format!("/work/{n}"), inline("x"))).job()),
+        ("files_in", (0..241).fold(sh("true"), |c, n| c.file(&format!("/work/{n}"), inline("x"))).job()),
         ("steps[0].name", sh("true").step("").into_job()),
         ("steps[0].name", sh("true").step(&long).into_job()),
         ("steps[0].name", sh("true").step("Upper Case").into_job()),
