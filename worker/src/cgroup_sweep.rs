@@ -13,13 +13,14 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 const LEAVE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Removes every group below the worker's whose name begins with `prefix`, in every hierarchy.
-pub(crate) async fn sweep(worker_group: &str, prefix: &str) {
-    let (worker_group, prefix) = (worker_group.to_owned(), prefix.to_owned());
+/// Removes every group below the worker's whose name begins with one of `prefixes`, in every hierarchy.
+pub(crate) async fn sweep(worker_group: &str, prefixes: Vec<String>) {
+    let worker_group = worker_group.to_owned();
     on_blocking_thread(move || {
         for parent in worker_groups(&worker_group) {
             for child in children(&parent) {
-                if name_of(&child).starts_with(&prefix) {
+                let name = name_of(&child);
+                if prefixes.iter().any(|prefix| name.starts_with(prefix)) {
                     remove(&child);
                 }
             }
@@ -28,10 +29,18 @@ pub(crate) async fn sweep(worker_group: &str, prefix: &str) {
     .await;
 }
 
-/// Removes the worker's own group with all below it, in every hierarchy.
-pub(crate) async fn sweep_all(worker_group: &str) {
+/// Removes the worker's own group in every hierarchy, where nothing is in it any more.
+pub(crate) async fn remove_if_empty(worker_group: &str) {
     let worker_group = worker_group.to_owned();
-    on_blocking_thread(move || worker_groups(&worker_group).iter().for_each(|group| remove(group))).await;
+    on_blocking_thread(move || {
+        for group in worker_groups(&worker_group) {
+            // EBUSY: another engine of this process still uses it.
+            if let Err(error) = std::fs::remove_dir(&group) {
+                tracing::debug!(group = %group.display(), %error, "the worker's cgroup stays");
+            }
+        }
+    })
+    .await;
 }
 
 async fn on_blocking_thread(work: impl FnOnce() + Send + 'static) {

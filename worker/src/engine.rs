@@ -89,7 +89,6 @@ impl Engine {
     /// Ends all jails and removes the worker's cgroups. Call when no step runs.
     pub(crate) async fn stop(&self) {
         self.slots.stop().await;
-        crate::cgroup_sweep::sweep_all(self.slots.cgroup_name()).await;
     }
 
     async fn try_every_slot(&self) -> Result<(), EngineError> {

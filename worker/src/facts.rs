@@ -8,12 +8,23 @@ pub(crate) fn of_this_host() -> BTreeMap<String, String> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = rustix::system::sysinfo();
     let memory_bytes = memory.totalram * u64::from(memory.mem_unit);
-    BTreeMap::from([
+    let mut facts = BTreeMap::from([
         ("kernel".to_owned(), system.release().to_string_lossy().into_owned()),
         ("arch".to_owned(), system.machine().to_string_lossy().into_owned()),
         ("cores".to_owned(), cores.to_string()),
         ("memory_bytes".to_owned(), memory_bytes.to_string()),
-    ])
+        ("cgroup".to_owned(), cgroup_version().to_owned()),
+    ]);
+    if let Ok(abi) = kiln_jail::landlock::abi() {
+        facts.insert("landlock_abi".to_owned(), abi.to_string());
+    }
+    facts
+}
+
+/// As the jail chooses: v2 where the unified hierarchy has the controllers, else v1.
+fn cgroup_version() -> &'static str {
+    let controllers = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    if controllers.split_whitespace().any(|name| name == "memory") { "v2" } else { "v1" }
 }
 
 #[cfg(test)]
@@ -21,7 +32,7 @@ mod tests {
     #[test]
     fn the_host_is_described() {
         let facts = super::of_this_host();
-        for name in ["kernel", "arch", "cores", "memory_bytes"] {
+        for name in ["kernel", "arch", "cores", "memory_bytes", "cgroup", "landlock_abi"] {
             assert!(facts.get(name).is_some_and(|value| !value.is_empty()), "{name}");
         }
     }

@@ -36,6 +36,8 @@ use crate::step::{self, StepControl};
 const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Cancelled attempts end within this, or the worker stops without their reports.
 const CANCELLED_END: Duration = Duration::from_secs(10);
+/// How long a stopping worker lets its watchers read on.
+const RELAYED: Duration = Duration::from_secs(2);
 /// How long a stopping worker waits for the acknowledgements of its last reports.
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 
@@ -80,6 +82,7 @@ pub(crate) struct Agent {
     facts: Option<v1::WorkerFacts>,
     drain: Drain,
     tasks: TaskTracker,
+    relays: TaskTracker,
     stop_relays: CancellationToken,
 }
 
@@ -128,6 +131,7 @@ impl Agent {
             facts: None,
             drain: Drain::No,
             tasks: TaskTracker::new(),
+            relays: TaskTracker::new(),
             stop_relays: CancellationToken::new(),
         };
         (agent, handle)
@@ -147,7 +151,6 @@ impl Agent {
                 () = sleep_until(drain_deadline) => self.on_drain_deadline(),
             }
         }
-        self.stop_relays.cancel();
         for (_, attempt) in self.attempts.unreported() {
             attempt.control.abandon.cancel();
             attempt.control.cancel.cancel();
@@ -156,6 +159,12 @@ impl Agent {
         // Their events have no reader any more; closing lets them pass.
         self.events.1.close();
         self.tasks.wait().await;
+        self.relays.close();
+        // Every spool is complete by now: a watcher that reads gets the rest, one that does not is not waited for.
+        if tokio::time::timeout(RELAYED, self.relays.wait()).await.is_err() {
+            self.stop_relays.cancel();
+            self.relays.wait().await;
+        }
     }
 
     fn on_link(&mut self, event: LinkEvent) {
@@ -296,7 +305,7 @@ impl Agent {
         };
         let command = usize::try_from(relay.command).unwrap_or(usize::MAX);
         let relay = Relay { relay_id: relay.relay_id, step: Arc::clone(&attempt.live), command, opening };
-        self.tasks.spawn(relay.run(self.server.clone(), self.stop_relays.clone()));
+        self.relays.spawn(relay.run(self.server.clone(), self.stop_relays.clone()));
     }
 
     fn on_event(&mut self, event: Event) {
@@ -451,7 +460,8 @@ fn order(
 fn unrunnable(attempt: v1::AttemptRef, commands: &[String], why: &str) -> v1::StepReport {
     let outcome = v1::Outcome::from(&model::Ending::infrastructure("lease", None, why));
     let commands = commands.iter().map(|name| v1::CommandResult {
-        name: name.clone(),
+        // A lone command without a name is called so.
+        name: if name.is_empty() { "main".to_owned() } else { name.clone() },
         outcome: Some(outcome.clone()),
         ..v1::CommandResult::default()
     });

@@ -12,12 +12,16 @@ use kiln_jail::wire::Setup;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::backoff::Backoff;
+use crate::cgroup_sweep;
 use crate::config::EngineConfig;
 use crate::jail_process::{JailError, JailProcess};
 use crate::jail_program::JailProgram;
 
 /// A place tries this often to start a jail before the step that wants it fails.
 const START_TRIES: u32 = 4;
+
+/// Numbers every jail of this process: two engines in one process (a bench beside a worker) share the worker's cgroup.
+static NEXT_JAIL: AtomicU32 = AtomicU32::new(0);
 
 /// All jails of a worker.
 #[derive(Debug)]
@@ -30,7 +34,8 @@ pub(crate) struct Slots {
     slot_permits: Arc<Semaphore>,
     extra_permits: Arc<Semaphore>,
     extra_maximum: usize,
-    next_number: AtomicU32,
+    /// Every jail ever started here.
+    numbers: Mutex<Vec<u32>>,
     idle: Mutex<Idle>,
     broken: watch::Sender<Option<String>>,
 }
@@ -66,7 +71,7 @@ impl Slots {
             slot_permits: Arc::new(Semaphore::new(slots)),
             extra_permits: Arc::new(Semaphore::new(extra_maximum)),
             extra_maximum,
-            next_number: AtomicU32::new(0),
+            numbers: Mutex::default(),
             idle: Mutex::new(Idle {
                 free_slots: (0..slots).collect(),
                 slot_jails: (0..slots).map(|_| None).collect(),
@@ -78,11 +83,6 @@ impl Slots {
 
     pub(crate) fn count(&self) -> usize {
         self.slots
-    }
-
-    /// Name of the worker's group in every cgroup hierarchy.
-    pub(crate) fn cgroup_name(&self) -> &str {
-        &self.cgroup_name
     }
 
     /// Becomes `Some(why)` when no jail can be started any more.
@@ -115,7 +115,7 @@ impl Slots {
         Ok(step)
     }
 
-    /// Ends every idle jail in order. Call when no step holds any.
+    /// Ends every idle jail in order and removes what killed ones left. Call when no step holds any.
     pub(crate) async fn stop(&self) {
         let jails: Vec<JailProcess> = {
             let mut idle = self.idle.lock().expect("no holder of this lock panics");
@@ -123,11 +123,10 @@ impl Slots {
             idle.slot_jails.iter_mut().filter_map(Option::take).chain(idle.extra_jails.drain(..)).collect()
         };
         futures_util::future::join_all(jails.into_iter().map(JailProcess::stop)).await;
-    }
-
-    /// The group of one jail, below the worker's, in every cgroup hierarchy begins so.
-    fn cgroup_prefix(&self, jail: u32) -> String {
-        format!("{jail}-")
+        let numbers = std::mem::take(&mut *self.numbers.lock().expect("no holder of this lock panics"));
+        let prefixes = numbers.into_iter().map(cgroup_prefix).collect();
+        cgroup_sweep::sweep(&self.cgroup_name, prefixes).await;
+        cgroup_sweep::remove_if_empty(&self.cgroup_name).await;
     }
 
     fn take_idle(&self, commands: usize) -> (usize, Option<JailProcess>, Vec<JailProcess>) {
@@ -168,8 +167,10 @@ impl Slots {
     }
 
     async fn start(&self, cpus: Vec<u32>) -> Result<JailProcess, JailError> {
+        let number = NEXT_JAIL.fetch_add(1, Ordering::Relaxed);
+        self.numbers.lock().expect("no holder of this lock panics").push(number);
         let setup = Setup {
-            jail: self.next_number.fetch_add(1, Ordering::Relaxed),
+            jail: number,
             cgroup_name: self.cgroup_name.clone(),
             cpus,
             uid_base: 0,
@@ -186,7 +187,7 @@ impl Slots {
     async fn discard(&self, jail: JailProcess) {
         let number = jail.number;
         jail.destroy().await;
-        crate::cgroup_sweep::sweep(&self.cgroup_name, &self.cgroup_prefix(number)).await;
+        cgroup_sweep::sweep(&self.cgroup_name, vec![cgroup_prefix(number)]).await;
     }
 }
 
@@ -224,6 +225,11 @@ impl Drop for StepJails {
         // The permits are dropped after this, so whoever gets one finds the slot free.
         self.slots.idle.lock().expect("no holder of this lock panics").free_slots.insert(self.slot);
     }
+}
+
+/// The groups of one jail, below the worker's, in every cgroup hierarchy begin so.
+fn cgroup_prefix(jail: u32) -> String {
+    format!("{jail}-")
 }
 
 /// The cores that this process may use.
