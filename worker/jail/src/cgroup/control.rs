@@ -4,7 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -14,8 +14,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// How often removing a group whose last process is still being torn down is tried again, and the longest pause.
 const REMOVE_TRIES: u32 = 200;
 const REMOVE_PAUSE: Duration = Duration::from_millis(10);
-/// How often the processes of a group are listed and killed where the kernel cannot kill a group.
-const KILL_ROUNDS: u32 = 500;
+/// How long the processes of a group are listed and killed where the kernel cannot kill a group.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A group that exists, with its directory open.
 #[derive(Debug)]
@@ -74,22 +74,20 @@ impl ControlGroup {
     /// A pid may be used again between list and signal: the process is held by a pidfd and must still be listed
     /// after it was taken.
     pub(super) fn kill_listed(&self, list: &str) -> Result<(), Errno> {
-        for _ in 0..KILL_ROUNDS {
+        let start = Instant::now();
+        while start.elapsed() < KILL_PATIENCE {
             let held: Vec<_> = self.processes(list)?.into_iter().filter_map(hold).collect();
             let listed = self.processes(list)?;
             if listed.is_empty() {
                 return Ok(());
             }
-            for (pid, pidfd) in held.iter().filter(|(pid, _)| listed.contains(pid)) {
+            for (_, pidfd) in held.iter().filter(|(pid, _)| listed.contains(pid)) {
                 match pidfd_send_signal(pidfd, Signal::KILL) {
                     Ok(()) | Err(Errno::SRCH) => {}
-                    Err(errno) => {
-                        debug_assert!(false, "SIGKILL to {pid:?} in a group of ours: {errno}");
-                        return Err(errno);
-                    }
+                    Err(errno) => return Err(errno),
                 }
             }
-            wait_for_exits(&held)?;
+            wait_for_one(&held)?;
         }
         Err(Errno::BUSY)
     }
@@ -164,9 +162,9 @@ fn hold(pid: Pid) -> Option<(Pid, OwnedFd)> {
     Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?))
 }
 
-/// Waits until each of these has ended, or a short while: a process in an uninterruptible wait must not hold us.
-fn wait_for_exits(held: &[(Pid, OwnedFd)]) -> Result<(), Errno> {
-    for (_, pidfd) in held {
+/// Waits until the first of these has ended, or a short while: a process in an uninterruptible wait must not hold us.
+fn wait_for_one(held: &[(Pid, OwnedFd)]) -> Result<(), Errno> {
+    if let Some((_, pidfd)) = held.first() {
         let _ready = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&timespec(REMOVE_PAUSE)))?;
     }
     Ok(())

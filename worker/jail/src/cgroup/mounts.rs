@@ -107,5 +107,7 @@ mod tests {
         assert_eq!(below("/docker/abc", "/docker/abc/x"), Some("x"));
         assert_eq!(below("/docker/abc", "/docker/abcd"), None);
         assert_eq!(below("/", "/../other"), None);
+        // The mount of an outer cgroup namespace, seen from an inner one.
+        assert_eq!(below("/../..", "/"), None);
     }
 }

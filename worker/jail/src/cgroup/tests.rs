@@ -192,6 +192,28 @@ fn a_kill_reaches_processes_in_other_sessions() {
     parent.finish();
 }
 
+/// What happens where the kernel has no `cgroup.kill`.
+#[test]
+fn listed_processes_are_killed_too_while_they_fork() {
+    let parent = Parent::new();
+    let group = parent.group("listed", &limits());
+    let mut child = shell(&group, "f() { f & f & wait; }; f 2> /dev/null");
+    let start = Instant::now();
+    while group.pids_refused().unwrap() == 0 {
+        assert!(start.elapsed() < PATIENCE, "the bomb did not fill its limit");
+        std::thread::yield_now();
+    }
+    match &group.0 {
+        AnyGroup::V1(group) => group.kill_by_list(),
+        AnyGroup::V2(group) => group.kill_by_list(),
+    }
+    .unwrap();
+    child.wait().unwrap();
+    wait_until_empty(&group);
+    group.remove().unwrap();
+    parent.finish();
+}
+
 #[test]
 fn a_rate_below_the_machine_throttles() {
     let parent = Parent::new();

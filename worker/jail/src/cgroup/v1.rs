@@ -244,10 +244,15 @@ impl Group {
         if let Some(unified) = &self.unified {
             match unified.group.write("cgroup.kill", "1") {
                 // Before 5.14.
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(errno) => return Err(errno),
+                Err(Errno::NOENT) => {}
+                killed => return killed,
             }
         }
+        self.kill_by_list()
+    }
+
+    /// For kernels that cannot kill a group.
+    pub(super) fn kill_by_list(&self) -> Result<(), Errno> {
         self.pids.kill_listed("cgroup.procs")
     }
 

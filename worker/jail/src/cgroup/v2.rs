@@ -45,7 +45,11 @@ impl Hierarchy {
         if !Controllers::parse(&offered).has_required() {
             return missing_everywhere(mounts, &offered);
         }
-        let own = unified_group(own_groups).and_then(|own| below(&mount.root, own)).unwrap_or("");
+        // A mount made outside our cgroup namespace: with nsdelegate, nothing could ever join a group in it (ENOENT).
+        let own = unified_group(own_groups).and_then(|own| below(&mount.root, own)).ok_or_else(|| {
+            let detail = "the cgroup mount is not of this cgroup namespace: mount cgroup2 anew, or share the host's namespace";
+            failure("cgroup_detect", Errno::XDEV, detail)
+        })?;
         let (base, enabled) = delegate::settle(top.as_fd(), own)?;
         Ok(Some(Self { base: Rc::new(base), enabled, swap_on: swap_is_on(), prepared: RefCell::default() }))
     }
@@ -172,9 +176,14 @@ impl Group {
     pub(super) fn kill(&self) -> Result<(), Errno> {
         match self.group.write("cgroup.kill", "1") {
             // Before 5.14.
-            Err(Errno::NOENT) => self.group.kill_listed("cgroup.procs"),
+            Err(Errno::NOENT) => self.kill_by_list(),
             killed => killed,
         }
+    }
+
+    /// For kernels that cannot kill a group.
+    pub(super) fn kill_by_list(&self) -> Result<(), Errno> {
+        self.group.kill_listed("cgroup.procs")
     }
 
     pub(super) fn populated(&self) -> Result<bool, Errno> {
