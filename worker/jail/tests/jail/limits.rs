@@ -63,7 +63,7 @@ fn wall_over_while_idle_and_when_signals_are_ignored() {
         let (which, at, seen) = limit_of(&ran);
         assert_eq!((which, at), (LimitKind::Wall, 200_000), "{script}");
         assert!((200_000..300_000).contains(&seen), "{script}: {seen}");
-        assert!(ran.report.evidence.busy_millis < 500, "{script}: idle");
+        assert!(ran.report.evidence.busy_millis < 900, "{script}: idle");
     }
     jail.run(Job::shell("sleep 0.1").limit(|limits| limits.wall_us = count(2_000_000))).succeeded();
 }
