@@ -11,10 +11,10 @@ use kiln_proto::DESCRIPTOR_SET;
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
@@ -333,7 +333,7 @@ fn serve(
                 );
             }
             Bound::Loopback(listener) => {
-                let incoming = TcpListenerStream::new(listener);
+                let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
                 tasks.spawn(
                     async move { ended(router.serve_with_incoming_shutdown(incoming, stopped).await) },
                 );
@@ -357,5 +357,4 @@ fn http2() -> tonic::transport::Server {
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .tcp_nodelay(true)
 }

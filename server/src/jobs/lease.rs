@@ -1,5 +1,6 @@
 //! What a worker is sent: a step with every input said, the outputs of earlier steps among them.
 
+use bytes::Bytes;
 use kiln_proto::model::{Content, OutputPart, Stream};
 use kiln_proto::v1;
 use kiln_proto::v1::content::Source;
@@ -82,7 +83,7 @@ fn resolve(job: &LiveJob, content: &Content) -> Result<v1::Content, Unresolved> 
     Ok(v1::Content { source: Some(source) })
 }
 
-fn source_of(data: &prost::bytes::Bytes, size_bytes: u64, blob: &str) -> Option<Source> {
+fn source_of(data: &Bytes, size_bytes: u64, blob: &str) -> Option<Source> {
     if data.len() as u64 == size_bytes {
         return Some(Source::Inline(data.clone()));
     }

@@ -120,7 +120,8 @@ impl Owner {
             Command::Cancel { job, reply } => self.cancel(job, reply),
             Command::Abandon { job } => self.abandon(job),
             Command::OutputSent { job, step, attempt, reply } => {
-                drop(reply.send(self.output_sent(job, step, attempt)));
+                let current = self.output_sent(job, step, attempt);
+                let _ = reply.send(current);
             }
             Command::Join { worker, registration } => self.join(worker, *registration),
             Command::Told { worker, message } => self.told(worker, message),

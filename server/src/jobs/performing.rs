@@ -328,16 +328,18 @@ impl LiveJob {
         let mut started = None;
         match self.log.entry(index) {
             Entry::Lost { step } => {
-                self.watchers
-                    .iter()
-                    .for_each(|watcher| drop(watcher.seat.tell(Notice::Lost { step: *step })));
+                for watcher in &self.watchers {
+                    watcher.seat.tell(Notice::Lost { step: *step });
+                }
             }
             Entry::Event(event) => {
                 let interested = self
                     .watchers
                     .iter()
                     .filter(|watcher| event.sequence > watcher.seat.wanted.after_sequence);
-                interested.for_each(|watcher| drop(watcher.seat.tell(Notice::Event(event.clone()))));
+                for watcher in interested {
+                    watcher.seat.tell(Notice::Event(event.clone()));
+                }
                 if let Some(JobEvent::StepStarted(start)) = &event.event {
                     started = self.spec.step(&start.step).map(|step| (step, start.attempt));
                 }

@@ -1,0 +1,9 @@
+//! The whole server on a private socket, with workers that follow a script but speak the real `Fleet` protocol.
+
+mod blobs;
+mod fleet;
+mod harness;
+mod restart;
+mod run;
+mod submit;
+mod transport;
