@@ -44,6 +44,9 @@ pub(crate) struct Jail {
     pub(crate) missing: Missing,
     filters: Vec<(Profile, Filters)>,
     commands: u64,
+    held: Option<Held>,
+    /// Counted when the first command was released.
+    descriptors_when_idle: Option<usize>,
 }
 
 /// What of a finished command lives until `Release`: its files and the group that they are charged to.
@@ -63,8 +66,9 @@ fn serve() -> Result<(), Failure> {
         }
     };
     let served = jail.reply(&Reply::Ready).and_then(|()| jail.serve());
+    let released = jail.held.take().map_or(Ok(()), Held::release);
     jail.hierarchies.remove_parent(&jail.setup.cgroup_name);
-    served
+    served.and(released)
 }
 
 /// Leaves nothing of how the worker was started: neither its terminal, nor its signals, nor its stdin and stdout.
@@ -101,7 +105,17 @@ impl Jail {
         let base = Base::enter(setup.uid_base)?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
             .map_err(Failure::of("stdin", "keep the worker's socket"))?;
-        let mut jail = Self { socket, setup, base, hierarchies, missing, filters: Vec::new(), commands: 0 };
+        let mut jail = Self {
+            socket,
+            setup,
+            base,
+            hierarchies,
+            missing,
+            filters: Vec::new(),
+            commands: 0,
+            held: None,
+            descriptors_when_idle: None,
+        };
         jail.compile_filters()?;
         Ok(jail)
     }
@@ -122,39 +136,21 @@ impl Jail {
     }
 
     fn serve(&mut self) -> Result<(), Failure> {
-        let mut held = None;
-        let mut descriptors_when_idle = None;
         loop {
-            let request =
-                wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty()).map_err(protocol)?;
-            match request {
-                None => return held.map_or(Ok(()), Held::release),
+            let request = wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty());
+            match request.map_err(protocol)? {
+                None => return Ok(()),
+                Some((Request::Run(_), _)) if self.held.is_some() => {
+                    return Err(Failure::new("protocol", 0, "a plan before the last one was released"));
+                }
                 Some((Request::Run(plan), descriptors)) => {
-                    if let Some(held) = held.take() {
-                        Held::release(held)?;
-                        return Err(Failure::new("protocol", 0, "a plan before the last one was released"));
-                    }
-                    let worker;
-                    (held, worker) = self.run(&plan, descriptors)?;
-                    if worker == Worker::Gone {
-                        return held.map_or(Ok(()), Held::release);
+                    if self.run(&plan, descriptors)? == Worker::Gone {
+                        return Ok(());
                     }
                 }
                 // The command has ended already.
                 Some((Request::Kill(_), _)) => {}
-                Some((Request::Release, _)) => {
-                    let released = held
-                        .take()
-                        .map_or(Ok(()), Held::release)
-                        .and_then(|()| self.check_nothing_is_left(&mut descriptors_when_idle));
-                    match released {
-                        Ok(()) => self.reply(&Reply::Released)?,
-                        Err(failure) => {
-                            self.reply(&Reply::Failed(failure.clone()))?;
-                            return Err(failure);
-                        }
-                    }
-                }
+                Some((Request::Release, _)) => self.release()?,
                 Some((Request::Configure(_), _)) => {
                     return Err(Failure::new("protocol", 0, "a jail is configured once"));
                 }
@@ -163,7 +159,7 @@ impl Jail {
     }
 
     /// Carries a plan out and answers; what is left waits for `Release`.
-    fn run(&mut self, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<(Option<Held>, Worker), Failure> {
+    fn run(&mut self, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<Worker, Failure> {
         self.commands += 1;
         let name = format!("{}-{}", self.setup.jail, self.commands);
         let ran = plan
@@ -174,20 +170,24 @@ impl Jail {
             .and_then(|descriptors| execution::run(self, plan, descriptors, &name));
         match ran {
             Ok(Ran { report, files, mounts, group, worker }) => {
-                let held = Held { mounts, group };
-                let told = match worker {
-                    Worker::Listening => self.finish(report, &files),
-                    Worker::Gone => Ok(()),
-                };
-                match told {
-                    Ok(()) => Ok((Some(held), worker)),
-                    Err(failure) => held.release().and(Err(failure)),
+                self.held = Some(Held { mounts, group });
+                if worker == Worker::Listening {
+                    self.finish(report, &files)?;
                 }
+                Ok(worker)
             }
             Err(NotRun { failure, left_behind }) => {
                 self.reply(&Reply::Failed(failure))?;
-                left_behind.map_or(Ok((None, Worker::Listening)), Err)
+                left_behind.map_or(Ok(Worker::Listening), Err)
             }
+        }
+    }
+
+    fn release(&mut self) -> Result<(), Failure> {
+        let released = self.held.take().map_or(Ok(()), Held::release);
+        match released.and_then(|()| self.check_nothing_is_left()) {
+            Ok(()) => self.reply(&Reply::Released),
+            Err(failure) => self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
         }
     }
 
@@ -206,7 +206,7 @@ impl Jail {
     }
 
     /// No child, and as many descriptors as after the first command.
-    fn check_nothing_is_left(&self, when_idle: &mut Option<usize>) -> Result<(), Failure> {
+    fn check_nothing_is_left(&mut self) -> Result<(), Failure> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
         match rustix::process::waitid(WaitId::All, options) {
             Err(Errno::CHILD) => {}
@@ -218,7 +218,7 @@ impl Jail {
                 Failure::new("leftovers", error.raw_os_error().unwrap_or(0), "count descriptors")
             })?
             .count();
-        let before = *when_idle.get_or_insert(now);
+        let before = *self.descriptors_when_idle.get_or_insert(now);
         if now == before {
             Ok(())
         } else {

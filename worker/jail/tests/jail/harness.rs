@@ -23,7 +23,7 @@ pub(crate) struct Jail {
     pub(crate) process: Child,
     pub(crate) socket: OwnedFd,
     pub(crate) uids: UidRange,
-    pub(crate) cgroup_name: String,
+    pub(crate) setup: Setup,
     image: tempfile::TempDir,
 }
 
@@ -154,27 +154,30 @@ impl Jail {
 
     pub(crate) fn try_start(allow_missing: &[&str]) -> (Self, Reply) {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let (socket, theirs) = wire::pair().expect("socketpair");
-        let process = Command::new(env!("CARGO_BIN_EXE_kiln-jail"))
-            .arg0("kiln-jail")
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("start the jail");
+        let (process, socket) = spawn();
         let uids = UidRange::claim().expect("a uid range");
-        let cgroup_name = format!("kiln-{}", std::process::id());
         let setup = Setup {
-            jail: number,
-            cgroup_name: cgroup_name.clone(),
+            jail: NEXT.fetch_add(1, Ordering::Relaxed),
+            cgroup_name: format!("kiln-{}", std::process::id()),
             cpus: Vec::new(),
             uid_base: uids.base(),
             allow_missing: allow_missing.iter().map(|&name| name.to_owned()).collect(),
         };
-        let jail = Self { process, socket, uids, cgroup_name, image: image() };
-        jail.send(&Request::Configure(setup), &[]);
-        let (reply, _) = jail.receive().expect("an answer to Configure");
+        let jail = Self { process, socket, uids, setup, image: image() };
+        let reply = jail.configure();
         (jail, reply)
+    }
+
+    /// A new process in the place of one that was killed.
+    pub(crate) fn restart(mut self) -> Self {
+        (self.process, self.socket) = spawn();
+        assert_eq!(self.configure(), Reply::Ready);
+        self
+    }
+
+    fn configure(&self) -> Reply {
+        self.send(&Request::Configure(self.setup.clone()), &[]);
+        self.receive().expect("an answer to Configure").0
     }
 
     pub(crate) fn send(&self, request: &Request, descriptors: &[OwnedFd]) {
@@ -283,6 +286,17 @@ pub(crate) struct Running {
     feeder: JoinHandle<()>,
     out: JoinHandle<Vec<u8>>,
     err: JoinHandle<Vec<u8>>,
+}
+
+fn spawn() -> (Child, OwnedFd) {
+    let (ours, theirs) = wire::pair().expect("socketpair");
+    let process = Command::new(env!("CARGO_BIN_EXE_kiln-jail"))
+        .arg0("kiln-jail")
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("start the jail");
+    (process, ours)
 }
 
 fn feed(bytes: Vec<u8>) -> (OwnedFd, JoinHandle<()>) {

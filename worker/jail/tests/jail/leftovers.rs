@@ -35,7 +35,7 @@ fn groups_of(jail: &Jail) -> BTreeSet<PathBuf> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if directory.ends_with(&jail.cgroup_name) {
+            if directory.ends_with(&jail.setup.cgroup_name) {
                 found.insert(path);
             } else if depth < 5 {
                 directories.push((path, depth + 1));
@@ -49,8 +49,11 @@ fn groups_of(jail: &Jail) -> BTreeSet<PathBuf> {
 fn parents_of(jail: &Jail) -> Vec<PathBuf> {
     let hierarchies =
         std::fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten().map(|entry| entry.path());
-    let below = hierarchies.map(|path| path.join(&jail.cgroup_name));
-    below.chain([Path::new("/sys/fs/cgroup").join(&jail.cgroup_name)]).filter(|path| path.exists()).collect()
+    let below = hierarchies.map(|path| path.join(&jail.setup.cgroup_name));
+    below
+        .chain([Path::new("/sys/fs/cgroup").join(&jail.setup.cgroup_name)])
+        .filter(|path| path.exists())
+        .collect()
 }
 
 fn wait_for_none<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Vec<T>) {
@@ -162,4 +165,31 @@ fn failures_leave_nothing_either() {
     let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", jail.process.id())).expect("mounts");
     assert_eq!(mounts.lines().count(), 2, "{mounts}");
     jail.run(Job::new(&["/bin/true"])).succeeded();
+}
+
+#[test]
+fn a_worker_that_breaks_the_dialogue_ends_the_jail_and_leaves_nothing() {
+    let mut jail = Jail::start();
+    let running = jail.begin(Job::shell("echo out"));
+    while !matches!(jail.receive(), Some((Reply::Finished(_), _))) {}
+    // A second plan before the first was released.
+    let again = jail.begin(Job::new(&["/bin/true"]));
+    assert!(jail.receive().is_none());
+    assert_eq!(jail.process.wait().expect("wait").code(), Some(1));
+    assert_eq!(groups_of(&jail), BTreeSet::new());
+    drop((running, again));
+    std::mem::forget(jail);
+}
+
+#[test]
+fn a_jail_of_the_same_number_takes_over_from_a_killed_one() {
+    let mut first = Jail::start();
+    let _running = first.begin(Job::shell("sleep 1000"));
+    assert!(matches!(first.receive(), Some((Reply::Started { .. }, _))));
+    first.process.kill().expect("kill");
+    first.process.wait().expect("wait");
+    wait_for_none("processes", || processes_of(&first));
+    let second = first.restart();
+    second.run(Job::new(&["/bin/true"])).succeeded();
+    assert_eq!(groups_of(&second), BTreeSet::new());
 }
