@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub enum Address {
     /// A unix socket: `unix:PATH`, or an absolute path.
     Unix(PathBuf),
-    /// `http://HOST:PORT`; holds `HOST:PORT`.
+    /// `http://HOST:PORT` or `tcp:IP:PORT`; holds `HOST:PORT`.
     Http(String),
 }
 
@@ -45,6 +45,12 @@ impl FromStr for Address {
         }
         if text.starts_with("https://") {
             return Err(AddressError::Https { text: owned() });
+        }
+        // `tcp:IP:PORT` and `IP:PORT` are how a server says where it listens.
+        let bare = text.strip_prefix("tcp:").unwrap_or(text);
+        if let Ok(address) = bare.parse::<std::net::SocketAddr>() {
+            return host_and_port(&address.to_string())
+                .ok_or_else(|| AddressError::HostAndPort { text: owned() });
         }
         let Some(rest) = text.strip_prefix("http://") else {
             return Err(AddressError::UnknownForm { text: owned() });
@@ -84,6 +90,8 @@ mod tests {
             ("http://127.0.0.1:7077", "http://127.0.0.1:7077"),
             ("http://127.0.0.1:7077/", "http://127.0.0.1:7077"),
             ("http://[::1]:7077", "http://[::1]:7077"),
+            ("tcp:127.0.0.1:7077", "http://127.0.0.1:7077"),
+            ("127.0.0.1:7077", "http://127.0.0.1:7077"),
         ];
         for (text, printed) in table {
             let address: Address = text.parse().expect(text);

@@ -8,9 +8,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 
 use crate::{Client, ClientError};
 
-/// What a message keeps free for everything that is not inline content.
-const RESERVE_BYTES: usize = 1024 * 1024;
-
 /// Something whose content can be read twice: to find its digest, then to send it.
 pub trait ContentReader: AsyncRead + AsyncSeek + Unpin + Send {}
 impl<T: AsyncRead + AsyncSeek + Unpin + Send> ContentReader for T {}
@@ -44,9 +41,10 @@ impl Client {
         Ok(v1::Content { source: Some(Source::Blob(stored.digest)) })
     }
 
-    /// Makes a spec fit into one message: uploads inline contents, the largest first, until what is left is small enough.
+    /// Makes a spec fit into one message: uploads inline contents, the largest first, until what is left is at most
+    /// [`kiln_proto::MAX_JOB_INLINE_BYTES`].
     pub async fn fit(&self, mut spec: v1::JobSpec) -> Result<v1::JobSpec, ClientError> {
-        let budget = kiln_proto::MAX_MESSAGE_BYTES - RESERVE_BYTES;
+        let budget = kiln_proto::MAX_JOB_INLINE_BYTES;
         loop {
             let (total, largest) = inline_contents(&mut spec);
             let Some(largest) = largest else { return Ok(spec) };

@@ -1,7 +1,7 @@
 //! What can go wrong between a client and its server, with what to do next where that is known.
 
+use kiln_proto::{Violation, status};
 use tonic::{Code, Status};
-use tonic_types::StatusExt;
 
 use crate::Address;
 
@@ -44,16 +44,17 @@ impl ClientError {
     #[must_use]
     pub fn reason(&self) -> Option<String> {
         match self {
-            ClientError::Call { status, .. } => status.get_details_error_info().map(|info| info.reason),
+            ClientError::Call { status, .. } => status::reason_text_of(status),
             _ => None,
         }
     }
 
-    /// Field and explanation of everything the server found wrong with the request.
+    /// Everything the server found wrong with the request, field by field.
     #[must_use]
-    pub fn violations(&self) -> Vec<(String, String)> {
-        let ClientError::Call { status, .. } = self else { return Vec::new() };
-        let found = status.get_details_bad_request().map(|bad| bad.field_violations).unwrap_or_default();
-        found.into_iter().map(|violation| (violation.field, violation.description)).collect()
+    pub fn violations(&self) -> Vec<Violation> {
+        match self {
+            ClientError::Call { status, .. } => status::violations_of(status),
+            _ => Vec::new(),
+        }
     }
 }

@@ -1,1 +1,82 @@
-fn main() {}
+//! The `kiln` binary: command line, configuration, and what people and programs see.
+//!
+//! `main` looks at its own name before anything else: executed as `kiln-jail` this is the jail, which must have no thread and no runtime.
+
+mod bench;
+mod cli;
+mod commands;
+mod config;
+mod contents;
+mod context;
+mod embedded;
+mod exit;
+mod explain;
+mod failure;
+mod files_out;
+mod flags;
+mod found_languages;
+mod json;
+mod nearest;
+mod output;
+mod present;
+mod program;
+mod services;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Arguments;
+use failure::Failure;
+use output::Format;
+
+/// The worker executes its sealed copy of this program by this name.
+const JAIL_NAME: &str = "kiln-jail";
+
+fn main() -> ExitCode {
+    if std::env::args_os().next().is_some_and(|name| name == JAIL_NAME) {
+        kiln_jail::run_jail();
+    }
+    let arguments = Arguments::parse();
+    let format = arguments.global.format();
+    start_logging(arguments.global.verbose);
+    let ended = runtime().and_then(|runtime| {
+        let ended = runtime.block_on(cli::run(arguments));
+        // A read of our stdin may still block a thread of the runtime: it must not hold up the end.
+        runtime.shutdown_background();
+        ended
+    });
+    ExitCode::from(ended.unwrap_or_else(|failure| report(&failure, format)))
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::caused("cannot start the runtime", &error))
+}
+
+/// stderr gets warnings, and more with `-v`; `KILN_LOG` says it in tracing's own words.
+fn start_logging(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KILN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let colours = output::stderr_is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
+fn report(failure: &Failure, format: Format) -> u8 {
+    if !failure.message.is_empty() {
+        output::note(&failure.to_string());
+        if format == Format::Json {
+            // The failure has been said on stderr already; a closed stdout changes nothing.
+            drop(output::print_json(&failure.to_json()));
+        }
+    }
+    failure.exit
+}

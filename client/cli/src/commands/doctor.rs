@@ -1,0 +1,148 @@
+//! `kiln doctor`: what this host has and lacks, with a fix for each.
+
+use clap::Args;
+use kiln_jail::host::{Finding, Status, probe};
+use kiln_proto::language::Language;
+use serde_json::json;
+
+use super::languages::{language_json, languages_table};
+use crate::context::Context;
+use crate::exit;
+use crate::explain::Private;
+use crate::failure::Failure;
+use crate::found_languages::find;
+use crate::output::{Format, print, print_json};
+use crate::present::tables::{Lean, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  kiln doctor                                    layers, what was seen, and a fix for what is missing
+  kiln doctor --json
+
+Exits 1 when something that Kiln requires is missing.";
+
+/// Say what this host has and lacks for running sandboxes, with a fix for each
+#[derive(Args, Clone, Copy, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct DoctorArgs {
+    /// Do not look for languages
+    #[arg(long)]
+    no_languages: bool,
+}
+
+/// Languages with their versions; `None` for those that are not here.
+type Languages = Vec<(Language, Option<String>)>;
+
+pub(crate) async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Failure> {
+    let mut findings = tokio::task::spawn_blocking(probe)
+        .await
+        .map_err(|error| Failure::caused("looking at this host stopped", &error))?;
+    let (trial, languages) = try_out(args, context).await?;
+    findings.push(trial);
+    let missing = findings.iter().filter(|finding| finding.status == Status::Missing).count();
+    match context.format {
+        Format::Json => {
+            let languages: Vec<_> =
+                languages.iter().map(|(language, version)| language_json(language, version)).collect();
+            print_json(&json!({"ready": missing == 0, "findings": findings, "languages": languages}))?;
+        }
+        Format::People => print(&report(&findings, &languages, missing))?,
+    }
+    Ok(if missing == 0 { exit::SUCCESS } else { exit::NEGATIVE })
+}
+
+/// The proof: the jails start, each runs a trial command, and languages are asked for their versions.
+async fn try_out(args: DoctorArgs, context: &Context) -> Result<(Finding, Languages), Failure> {
+    let finding = |status, seen: &str, fix: &str| Finding {
+        layer: "sandbox".to_owned(),
+        what: "a trial command".to_owned(),
+        status,
+        seen: seen.to_owned(),
+        why_it_matters: "everything above together".to_owned(),
+        fix: fix.to_owned(),
+    };
+    if !rustix::process::geteuid().is_root() {
+        return Ok((finding(Status::Missing, "not tried", "run kiln as root"), Vec::new()));
+    }
+    let slots = context.settings.worker.engine.slots.get();
+    let private = match Private::start(context, slots).await {
+        Ok(private) => private,
+        Err(failure) => {
+            let fix = "fix what is missing above; allow_missing in [worker] gives up a layer knowingly";
+            return Ok((finding(Status::Missing, &failure.message, fix), Vec::new()));
+        }
+    };
+    let languages =
+        if args.no_languages { Ok(Vec::new()) } else { find(context, &private.runner, slots).await };
+    private.stop().await;
+    Ok((finding(Status::Ok, "it ran", ""), languages?))
+}
+
+fn report(findings: &[Finding], languages: &Languages, missing: usize) -> String {
+    let rows = findings.iter().map(|finding| {
+        vec![
+            finding.layer.clone(),
+            finding.what.clone(),
+            word(finding.status).to_owned(),
+            finding.seen.clone(),
+        ]
+    });
+    let mut text = table(&["layer", "what", "status", "seen"], &[Lean::Left; 4], rows);
+    for finding in findings.iter().filter(|finding| finding.status != Status::Ok) {
+        text.push_str(&format!(
+            "\n{} {}: {}\n  why: {}\n  fix: {}\n",
+            finding.layer,
+            finding.what,
+            word(finding.status),
+            finding.why_it_matters,
+            finding.fix
+        ));
+    }
+    let found: Vec<_> = languages
+        .iter()
+        .filter_map(|(language, version)| version.as_deref().map(|version| (language, Some(version))))
+        .collect();
+    if !found.is_empty() {
+        text.push('\n');
+        text.push_str(&languages_table(found));
+    }
+    text.push_str(&match missing {
+        0 => "\nThis host can run sandboxes.\n".to_owned(),
+        _ => format!("\nThis host cannot run sandboxes: {missing} missing, see above.\n"),
+    });
+    text
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "ok",
+        Status::Degraded => "degraded",
+        Status::Missing => "MISSING",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(layer: &str, status: Status) -> Finding {
+        Finding {
+            layer: layer.to_owned(),
+            what: "a thing".to_owned(),
+            status,
+            seen: "seen".to_owned(),
+            why_it_matters: "it does".to_owned(),
+            fix: if status == Status::Ok { String::new() } else { "do this".to_owned() },
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_its_fix() {
+        let findings = [
+            finding("namespaces", Status::Ok),
+            finding("landlock", Status::Missing),
+            finding("cgroups", Status::Degraded),
+        ];
+        insta::assert_snapshot!(report(&findings, &Vec::new(), 1));
+    }
+}

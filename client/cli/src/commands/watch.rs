@@ -1,0 +1,83 @@
+//! `kiln watch`: a job's events, from the beginning, then as they happen.
+
+use clap::Args;
+use kiln_proto::v1::{JobEvent, WatchRequest, job_event::Event};
+
+use super::run::explain_end;
+use crate::context::Context;
+use crate::exit;
+use crate::failure::Failure;
+use crate::json;
+use crate::json::word;
+use crate::output::{Format, note, print_json};
+use crate::present::live::{Live, Route};
+use crate::present::outcome::in_short;
+use crate::present::usage::usage_table;
+
+const EXAMPLES: &str = "\
+Examples:
+  kiln watch ID                                  events on stderr, the program's output as it is
+  kiln watch ID --json                           one event per line
+  kiln watch ID --json --after 7                 only what came after event 7";
+
+/// Follow a job: what happened so far, then what happens, until it is done
+#[derive(Args, Clone, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct WatchArgs {
+    /// Id of the job
+    #[arg(value_name = "ID")]
+    id: String,
+    /// Only events with a greater sequence number
+    #[arg(long, value_name = "SEQUENCE", default_value_t = 0)]
+    after: u64,
+    /// Leave the program's output out
+    #[arg(long)]
+    no_output: bool,
+}
+
+pub(crate) async fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
+    let client = context.client().await?;
+    let request = WatchRequest { job_id: args.id, after_sequence: args.after, output: !args.no_output };
+    let mut events = client.watch(request).await?;
+    let mut live = Live::new(context.format, Route::CompilerToStderr(exit::COMPILE_STEP));
+    while let Some(event) = events.next_event().await? {
+        match context.format {
+            Format::Json => print_json(&json::event::event(&event))?,
+            Format::People => tell(event, &mut live).await?,
+        }
+    }
+    Ok(exit::SUCCESS)
+}
+
+async fn tell(event: JobEvent, live: &mut Live) -> Result<(), Failure> {
+    match event.event {
+        Some(Event::Output(chunk)) => return live.output(&chunk).await,
+        Some(Event::Progress(progress)) => live.progress(&progress),
+        Some(Event::Accepted(_)) => live.remark("accepted"),
+        Some(Event::StepStarted(started)) => {
+            live.remark(&format!("step {}: started on {}", started.step, started.worker));
+            live.step_started(&started.step);
+        }
+        Some(Event::CommandFinished(finished)) => {
+            let result = finished.result.unwrap_or_default();
+            live.remark(&format!(
+                "step {}: {} {}",
+                finished.step,
+                result.name,
+                in_short(result.outcome.as_ref())
+            ));
+        }
+        Some(Event::StepFinished(finished)) => {
+            let state = word(finished.state().as_str_name(), "STEP_STATE_");
+            live.remark(&format!("step {}: {state}", finished.step));
+        }
+        Some(Event::Done(done)) => {
+            live.end_spinner();
+            let job = done.job.unwrap_or_default();
+            explain_end(&job);
+            note(usage_table(&job).trim_end());
+        }
+        None => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,23 @@
+//! What every command gets: global flags, settings, and the way to a server.
+
+use kiln_client::{Address, Client};
+
+use crate::config::Settings;
+use crate::failure::Failure;
+use crate::output::Format;
+
+/// Everything decided before a command begins.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) format: Format,
+    pub(crate) settings: Settings,
+}
+
+impl Context {
+    /// Connects to the server that flags, environment or configuration name, else to this machine's.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        let default = || Address::Unix(kiln_server::config::DEFAULT_SOCKET.into());
+        let address = self.settings.client_server.clone().unwrap_or_else(default);
+        Ok(Client::connect(&address).await?)
+    }
+}

@@ -1,0 +1,91 @@
+//! Server and worker inside this process, talking gRPC over a private socket in a temporary directory.
+
+use kiln_client::{Address, Client};
+use kiln_server::{Server, config::Config as ServerConfig};
+use kiln_worker::{Worker, config::Config as WorkerConfig, config::WorkerFile};
+use tempfile::TempDir;
+
+use crate::config::Settings;
+use crate::failure::Failure;
+
+/// Runs until it is stopped; [`Embedded::stop`] leaves nothing behind.
+pub(crate) struct Embedded {
+    pub(crate) client: Client,
+    worker: Worker,
+    server: Server,
+    directory: TempDir,
+}
+
+impl Embedded {
+    /// Starts both and connects.
+    pub(crate) async fn start(settings: &Settings, slots: usize) -> Result<Embedded, Failure> {
+        require_root("kiln run without a server")?;
+        let directory = tempfile::Builder::new()
+            .prefix("kiln-")
+            .tempdir()
+            .map_err(|error| Failure::caused("cannot make a temporary directory", &error))?;
+        let socket = directory.path().join("kiln.sock");
+        let address = Address::Unix(socket.clone());
+        let config = ServerConfig::embedded(socket).with_limits(settings.limits);
+        let server = Server::start(config)
+            .await
+            .map_err(|error| Failure::caused("cannot start the server", &error))?;
+        let file = WorkerFile {
+            server: Some(address.to_string()),
+            data_dir: Some(directory.path().join("worker")),
+            slots: Some(slots),
+            probe_languages: Some(false),
+            ..settings.worker_file.clone()
+        };
+        match start_worker(file, settings, &address).await {
+            Ok((worker, client)) => Ok(Embedded { client, worker, server, directory }),
+            Err(failure) => {
+                server.stop().await;
+                Err(failure)
+            }
+        }
+    }
+
+    /// Ends both and removes what they kept.
+    pub(crate) async fn stop(self) {
+        let Embedded { client, worker, server, directory } = self;
+        drop(client);
+        worker.stop().await;
+        server.stop().await;
+        if let Err(error) = directory.close() {
+            tracing::warn!(%error, "the temporary directory could not be removed");
+        }
+    }
+}
+
+async fn start_worker(
+    file: WorkerFile,
+    settings: &Settings,
+    address: &Address,
+) -> Result<(Worker, Client), Failure> {
+    let mut config = WorkerConfig::resolve(file).map_err(|error| Failure::usage(error.to_string()))?;
+    config.engine.limits = settings.limits;
+    let worker = Worker::start(config).await.map_err(|error| worker_failure(&error))?;
+    match Client::connect(address).await {
+        Ok(client) => Ok((worker, client)),
+        Err(error) => {
+            worker.stop().await;
+            Err(error.into())
+        }
+    }
+}
+
+/// A worker that cannot start says which layer is missing; doctor says how to get it.
+pub(crate) fn worker_failure(error: &dyn std::error::Error) -> Failure {
+    Failure::caused("cannot start the worker", error)
+        .next("`kiln doctor` shows what this host has and lacks, with a fix for each")
+}
+
+/// Making sandboxes takes root, for now.
+pub(crate) fn require_root(what: &str) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Failure::kiln(format!("{what} makes sandboxes itself, and that takes root"))
+        .next("run it with sudo, or talk to a running server: --server unix:/run/kiln/kiln.sock"))
+}

@@ -1,0 +1,39 @@
+//! What `up`, `server` and `worker` share: being ready, and ending well.
+
+use std::future::Future;
+
+use serde_json::{Value, json};
+
+use crate::context::Context;
+use crate::exit;
+use crate::failure::Failure;
+use crate::output::{Format, note, print_json};
+use crate::signals::Signals;
+
+/// Says, once, that a service is ready: a line on stderr for people, one JSON object on stdout for programs.
+pub(crate) fn announce(context: &Context, service: &str, about: &str, facts: Value) -> Result<(), Failure> {
+    match context.format {
+        Format::Json => print_json(&json!({"ready": service, "facts": facts})),
+        Format::People => {
+            note(&format!("kiln {service} ready: {about}"));
+            Ok(())
+        }
+    }
+}
+
+/// Waits until a signal asks for the end, or the service fails. A second signal ends the process at once.
+pub(crate) async fn until_asked_or_failed<E: std::error::Error>(
+    mut signals: Signals,
+    failed: impl Future<Output = E>,
+) -> Result<u8, Failure> {
+    let ended = tokio::select! {
+        // Being asked to end is how a service ends: a success.
+        _ = signals.next_exit() => Ok(exit::SUCCESS),
+        error = failed => Err(Failure::caused("the worker failed", &error)),
+    };
+    if ended.is_ok() {
+        tracing::info!("asked to end; running steps may finish, a second signal ends at once");
+    }
+    signals.end_at_once_on_the_next();
+    ended
+}
