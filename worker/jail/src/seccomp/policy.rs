@@ -2,7 +2,7 @@
 //!
 //! A file is `{"inherits": NAME?, "rules": [{"calls": [...], "when": [...]?, "answer": ..., "reason": ...}]}`. For one call its
 //! rules are tried in order, a file's own before the inherited ones; the first whose conditions all hold answers; when
-//! none does, the call does not exist (ENOSYS). Conditions look at the low 32 bits of an argument: every argument named
+//! none does, the call does not exist (ENOSYS). Conditions look at the low 32 bits of an argument: every number named
 //! in a policy is an int or unsigned int to the kernel, and comparing 64 bits would let garbage above slip past (as in
 //! CVE-2019-7303).
 
@@ -18,18 +18,28 @@ use crate::plan::Profile;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Answer {
     Allow,
-    /// The call returns this error.
+    /// The call returns this error; 0 tells success, and nothing is done.
     Error(u16),
     /// The call waits; the listener kills the sandbox and names it.
     Notify,
 }
 
-/// A test of one argument's low 32 bits, after masking.
+/// A test of 32 bits of one argument, after masking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Condition {
     pub(super) argument: u8,
+    pub(super) half: Half,
     pub(super) mask: u32,
     pub(super) test: Test,
+}
+
+/// Which 32 bits: the low ones unless a pointer is asked whether it is null.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Half {
+    #[default]
+    Low,
+    High,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +110,12 @@ impl Policy {
 #[cfg(test)]
 impl Condition {
     fn holds(&self, args: &[u64; 6]) -> bool {
-        let value = (args[usize::from(self.argument)] & 0xffff_ffff) as u32 & self.mask;
+        let argument = args[usize::from(self.argument)];
+        let half = match self.half {
+            Half::Low => argument & 0xffff_ffff,
+            Half::High => argument >> 32,
+        };
+        let value = half as u32 & self.mask;
         match &self.test {
             Test::Is(values) => values.contains(&value),
             Test::IsNot(values) => !values.contains(&value),
@@ -132,6 +147,8 @@ struct RuleText {
 #[serde(deny_unknown_fields)]
 struct ConditionText {
     argument: u8,
+    #[serde(default)]
+    half: Half,
     mask: Option<String>,
     is: Option<Vec<String>>,
     is_not: Option<Vec<String>>,
@@ -144,6 +161,8 @@ enum AnswerText {
     Allow,
     Notify,
     Error(String),
+    /// Success is told, and nothing is done.
+    Pretend,
 }
 
 impl RuleText {
@@ -164,6 +183,7 @@ impl RuleText {
         let answer = match &self.answer {
             AnswerText::Allow => Answer::Allow,
             AnswerText::Notify => Answer::Notify,
+            AnswerText::Pretend => Answer::Error(0),
             AnswerText::Error(name) => Answer::Error(
                 constants::errno(name).ok_or_else(|| PolicyError::Value { file, name: name.clone() })?,
             ),
@@ -196,7 +216,7 @@ impl ConditionText {
             return Err(PolicyError::Condition { file, calls: calls.join(", ") });
         }
         let mask = self.mask.as_ref().map(value).transpose()?.unwrap_or(u32::MAX);
-        Ok(Condition { argument: self.argument, mask, test })
+        Ok(Condition { argument: self.argument, half: self.half, mask, test })
     }
 }
 

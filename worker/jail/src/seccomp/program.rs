@@ -4,7 +4,7 @@
 //! so that stacked filters can hide a notification. One decision tree over the numbers also costs each call seven
 //! comparisons instead of hundreds.
 
-use super::policy::{Answer, Condition, Policy, Rule, Test};
+use super::policy::{Answer, Condition, Half, Policy, Rule, Test};
 use super::tables::{Abi, X32_BIT};
 use crate::sys::seccomp::Instruction;
 
@@ -117,7 +117,11 @@ fn conditional(rule: &Rule) -> Vec<Instruction> {
 
 /// `behind` is how many instructions of the rule follow this test.
 fn test(condition: &Condition, behind: usize) -> Vec<Instruction> {
-    let mut program = vec![statement(LOAD_WORD, ARGS_AT + 8 * u32::from(condition.argument))];
+    let half = match condition.half {
+        Half::Low => 0,
+        Half::High => 4,
+    };
+    let mut program = vec![statement(LOAD_WORD, ARGS_AT + 8 * u32::from(condition.argument) + half)];
     if condition.mask != u32::MAX {
         program.push(statement(AND, condition.mask));
     }
@@ -177,6 +181,7 @@ mod tests {
         let word = |at: u32| match at {
             NUMBER_AT => number,
             ARCH_AT => arch,
+            _ if at % 8 == 4 => (args[(at as usize - 16) / 8] >> 32) as u32,
             _ => (args[(at as usize - 16) / 8] & 0xffff_ffff) as u32,
         };
         let (mut accumulator, mut at) = (0, 0);

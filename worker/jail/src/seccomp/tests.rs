@@ -383,6 +383,18 @@ fn other_refusals_are_errors_that_programs_cope_with() {
     }
 }
 
+/// A limit of 1, which the jail sets, keeps the host's core handler from running; of 0 it would run. Here the test's own
+/// limit must survive.
+#[test]
+fn the_core_limit_stays_while_others_can_be_lowered() {
+    let directory = tempfile::tempdir().unwrap();
+    let program = "import resource as r; before = r.getrlimit(r.RLIMIT_CORE); r.setrlimit(r.RLIMIT_CORE, (0, 0)); \
+                   print(before == r.getrlimit(r.RLIMIT_CORE) or before); \
+                   r.setrlimit(r.RLIMIT_NOFILE, (50, 60)); print(r.getrlimit(r.RLIMIT_NOFILE))";
+    let output = runs("default", directory.path(), &["python3", "-c", program]);
+    assert!(output.contains("True\n(50, 60)"), "{output}");
+}
+
 /// ERRNO outranks USER_NOTIF: a filter of the job's own cannot hide a call, since it cannot load one.
 #[test]
 fn without_a_listener_a_notified_call_fails() {
