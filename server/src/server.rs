@@ -145,7 +145,7 @@ impl Server {
         tasks.spawn(housekeeping::run(context.clone()));
         let (health, routes) = services(context).await?;
         let (listening, sockets) = serve(bound, &routes, &stop, &mut tasks);
-        health.set_service_status("", ServingStatus::Serving).await;
+        report_health(&health, ServingStatus::Serving).await;
         for address in &listening {
             tracing::info!(%address, "server listens");
         }
@@ -159,7 +159,7 @@ impl Server {
 
     /// Ends gracefully: what is accepted stays stored, streams end, running attempts are left to their workers.
     pub async fn stop(mut self) {
-        self.health.set_service_status("", ServingStatus::NotServing).await;
+        report_health(&self.health, ServingStatus::NotServing).await;
         self.stop.cancel();
         self.tracker.close();
         let ended = async {
@@ -301,7 +301,7 @@ fn ended_unread(stored: &StoredJob, epoch: u64) -> Record {
 
 async fn services(context: Arc<Context>) -> Result<(HealthReporter, Routes), StartError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", ServingStatus::NotServing).await;
+    report_health(&health, ServingStatus::NotServing).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -309,6 +309,13 @@ async fn services(context: Arc<Context>) -> Result<(HealthReporter, Routes), Sta
         .map_err(StartError::Reflection)?;
     let routes = api::routes(context).add_service(health_service).add_service(reflection);
     Ok((health, routes))
+}
+
+/// Says of the server as a whole, and of each service by its name, how it is.
+async fn report_health(health: &HealthReporter, status: ServingStatus) {
+    for service in ["", "kiln.v1.Jobs", "kiln.v1.Blobs", "kiln.v1.Images", "kiln.v1.Fleet"] {
+        health.set_service_status(service, status).await;
+    }
 }
 
 /// One accept loop per address, all with the same services.

@@ -140,8 +140,8 @@ impl LiveJob {
         step.following.clear();
     }
 
-    /// The worker began to run it.
-    pub(crate) fn started(&mut self, step: usize, now_us: u64) {
+    /// The worker began to run it. The event tells the moment of the lease, which is what the store keeps: it is the same after a restart.
+    pub(crate) fn started(&mut self, step: usize) {
         let status = &self.steps[step].status;
         if self.steps[step].started_sequence > 0 {
             return;
@@ -151,7 +151,8 @@ impl LiveJob {
             attempt: status.attempt,
             worker: status.worker.clone(),
         };
-        self.steps[step].started_sequence = self.log.push(Event::StepStarted(started), now_us);
+        let leased_unix_us = status.leased_unix_us;
+        self.steps[step].started_sequence = self.log.push(Event::StepStarted(started), leased_unix_us);
     }
 
     /// The attempt came to nothing.
@@ -171,7 +172,7 @@ impl LiveJob {
             StepEnd::Skipped => v1::StepState::Skipped,
         });
         if let Some(result) = result {
-            self.started(index, now_us);
+            self.started(index);
             status.reported_unix_us = now_us;
             self.pins.add(result.commands.iter().flat_map(blobs_of));
             for command in &result.commands {

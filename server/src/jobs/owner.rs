@@ -304,7 +304,7 @@ impl Owner {
         let status = job.steps[attempt.step].decided();
         let current = status.attempt == attempt.number && status.state() == v1::StepState::Running;
         if current && name.is_some_and(|name| **name == *status.worker) {
-            job.started(attempt.step, unix_us());
+            job.started(attempt.step);
             self.publish(attempt.job);
         }
     }

@@ -203,7 +203,7 @@ impl Owner {
             return;
         }
         job.leased(attempt.step, attempt.number, name, unix_us());
-        job.started(attempt.step, unix_us());
+        job.started(attempt.step);
         self.publish(attempt.job);
     }
 

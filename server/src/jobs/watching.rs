@@ -183,6 +183,7 @@ impl Watching {
     async fn next(&mut self) -> Option<Result<v1::JobEvent, Status>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
+                self.last_sequence = event.sequence;
                 self.ended = matches!(event.event, Some(Event::Done(_)));
                 return Some(Ok(event));
             }
@@ -224,13 +225,10 @@ impl Watching {
         match notice {
             Notice::Follow(following) => self.following.extend(following),
             Notice::Lost { step } => self.following.retain(|following| following.step != step),
-            Notice::Event(event) => {
-                self.last_sequence = event.sequence;
-                match self.unfollow(&event) {
-                    Some(draining) => self.draining = Some((draining, event)),
-                    None => self.ready.push_back(event),
-                }
-            }
+            Notice::Event(event) => match self.unfollow(&event) {
+                Some(draining) => self.draining = Some((draining, event)),
+                None => self.ready.push_back(event),
+            },
         }
     }
 

@@ -99,6 +99,8 @@ pub struct Worker {
     pub fleet: FleetClient<Channel>,
     to_server: mpsc::Sender<v1::WorkerMessage>,
     from_server: Streaming<v1::ServerMessage>,
+    /// What came while something else was waited for.
+    backlog: Vec<ToWorker>,
 }
 
 impl Worker {
@@ -123,7 +125,7 @@ impl Worker {
         };
         to_server.send(message(FromWorker::Register(register))).await.unwrap();
         let from_server = fleet.work(ReceiverStream::new(messages)).await.unwrap().into_inner();
-        let mut worker = Self { fleet, to_server, from_server };
+        let mut worker = Self { fleet, to_server, from_server, backlog: vec![] };
         let first = worker.next().await;
         assert!(matches!(first, ToWorker::Registered(_)), "{first:?}");
         worker
@@ -135,30 +137,54 @@ impl Worker {
     }
 
     pub async fn lease(&mut self) -> v1::Lease {
-        match self.next().await {
-            ToWorker::Lease(lease) => lease,
-            other => panic!("wanted a lease, got {other:?}"),
-        }
+        self.take(|message| match message {
+            ToWorker::Lease(lease) => Ok(lease),
+            other => Err(other),
+        })
+        .await
     }
 
     pub async fn ack(&mut self) -> v1::ReportAck {
-        match self.next().await {
-            ToWorker::Ack(ack) => ack,
-            other => panic!("wanted an acknowledgement, got {other:?}"),
-        }
+        self.take(|message| match message {
+            ToWorker::Ack(ack) => Ok(ack),
+            other => Err(other),
+        })
+        .await
     }
 
     pub async fn cancelled(&mut self) -> v1::CancelAttempt {
-        match self.next().await {
-            ToWorker::Cancel(cancel) => cancel,
-            other => panic!("wanted a cancellation, got {other:?}"),
-        }
+        self.take(|message| match message {
+            ToWorker::Cancel(cancel) => Ok(cancel),
+            other => Err(other),
+        })
+        .await
     }
 
     pub async fn relay(&mut self) -> v1::StartRelay {
-        match self.next().await {
-            ToWorker::Relay(relay) => relay,
-            other => panic!("wanted a relay, got {other:?}"),
+        self.take(|message| match message {
+            ToWorker::Relay(relay) => Ok(relay),
+            other => Err(other),
+        })
+        .await
+    }
+
+    /// The first message of a kind; others are kept for later.
+    async fn take<T>(&mut self, wanted: impl Fn(ToWorker) -> Result<T, ToWorker>) -> T {
+        let mut backlog = std::mem::take(&mut self.backlog).into_iter();
+        while let Some(message) = backlog.next() {
+            match wanted(message) {
+                Ok(found) => {
+                    self.backlog.extend(backlog);
+                    return found;
+                }
+                Err(other) => self.backlog.push(other),
+            }
+        }
+        loop {
+            match wanted(self.next().await) {
+                Ok(found) => return found,
+                Err(other) => self.backlog.push(other),
+            }
         }
     }
 
