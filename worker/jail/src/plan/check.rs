@@ -250,4 +250,34 @@ pub(crate) mod tests {
             assert_eq!(error.field, *field, "row {index}: {error}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever passes stays below its directory however a kernel reads it, and nothing that does is refused.
+        #[test]
+        fn a_file_path_passes_exactly_when_it_stays_below(
+            components in proptest::collection::vec(
+                proptest::sample::select(vec!["work", "tmp", "a", "..", ".", "", "\0", "b c\n", "etc"]),
+                0..6,
+            ),
+            absolute: bool,
+        ) {
+            let joined = components.join("/");
+            let path = if absolute { format!("/{joined}") } else { joined };
+            let names = components.iter().all(|name| !["..", ".", "", "\0"].contains(name));
+            let below = components.len() > 1 && ["work", "tmp"].contains(&components[0]);
+            let passes = check_file_path("path", path.as_bytes()).is_ok();
+            proptest::prop_assert_eq!(passes, absolute && names && below);
+        }
+
+        #[test]
+        fn no_bytes_make_the_check_or_the_explanation_panic(argv: Vec<Vec<u8>>, cwd: Vec<u8>, path: Vec<u8>) {
+            let mut plan = example();
+            plan.argv = argv;
+            plan.cwd = cwd;
+            plan.files_out[0].path = path;
+            let _ = plan.check();
+            let text = plan.explain().to_string();
+            proptest::prop_assert!(text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
+        }
+    }
 }
