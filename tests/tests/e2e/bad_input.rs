@@ -194,7 +194,7 @@ async fn an_absent_spec_and_a_bad_key_are_told() {
     let _server = Service::server(&place, &Options::default());
     let api = Api::connect(&place.address()).await;
     let absent = SubmitRequest { spec: None, idempotency_key: String::new() };
-    assert_names_field(&api.jobs.clone().submit(absent).await.expect_err("no spec"), "spec");
+    assert_names_field(&api.jobs.clone().submit(absent).await.expect_err("no spec"), "steps");
     let request = SubmitRequest { spec: Some(sh("true").job()), idempotency_key: "k".repeat(129) };
     assert_names_field(&api.jobs.clone().submit(request).await.expect_err("a long key"), "idempotency_key");
 }

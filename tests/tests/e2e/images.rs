@@ -49,6 +49,8 @@ async fn plain_gzip_and_zstd_are_all_images_and_changes_in_one_run_are_not_in_th
         assert_wrote(&result, "changed\n");
         let result = api.run_one(cmd(["/bin/cat", "/etc/who-am-i"]).image(name).job()).await;
         assert_wrote(&result, "an imported image\n");
+        let change = cmd(["/bin/dash", "-c", "echo changed > /etc/who-am-i"]).image(name);
+        assert_ended(&api.run_one(change.job()).await, Ended::Exited(2));
     }
     let mut listed = api.images.clone().list(ListImagesRequest {}).await.expect("list").into_inner().images;
     listed.retain(|image| image.name != "host");
@@ -134,7 +136,7 @@ async fn names_and_digests_of_imports_are_checked() {
     let place = Place::new();
     let _server = Service::server(&place, &Options::default());
     let api = Api::connect(&place.address()).await;
-    let archive = tar(&minimal_image(&["/bin/cat"]));
+    let archive = tar(&[directory("bin"), file("bin/tool", "x")]);
     for name in ["", "host", "../x", "Upper", &"n".repeat(64)] {
         assert_names_field(&api.import(name, &archive).await.expect_err("a bad name"), "name");
     }

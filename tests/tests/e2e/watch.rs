@@ -1,6 +1,6 @@
 //! `Watch`: replay from any point, then live, and the end after `done`.
 
-use kiln_proto::v1::{JobVerdict, Stream, WatchRequest, job_event};
+use kiln_proto::v1::{Job, JobVerdict, Stream, WatchRequest, job_event};
 use kiln_tests::api::{Api, Told, collect};
 use kiln_tests::service::{Options, Up};
 use kiln_tests::spec::sh;
@@ -19,7 +19,7 @@ async fn a_finished_job_is_replayed_the_same_each_time() {
     let job = api.wait(&id).await;
     let first = watch(&api, &id, 0).await;
     let second = watch(&api, &id, 0).await;
-    assert_eq!(first.job, job, "done says what Wait said");
+    assert_eq!(first.job, Job { spec: None, ..job }, "done says what Wait said, without the spec");
     assert_eq!(first.events, second.events, "a replay is stable");
     assert_wrote(&first.job.steps[0].commands[0], "replayed\n");
 }
