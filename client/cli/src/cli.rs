@@ -1,5 +1,7 @@
 //! The command line as a whole: which commands there are, and what each needs before it begins.
 
+use std::ffi::OsString;
+
 use clap::{Parser, Subcommand};
 
 use crate::commands;
@@ -45,6 +47,17 @@ enum Command {
     Doctor(commands::doctor::DoctorArgs),
     Bench(commands::bench::BenchArgs),
     Config(commands::config::ConfigArgs),
+}
+
+impl Arguments {
+    /// Reads a whole command line, the program's name included.
+    pub(crate) fn read(command_line: &[OsString]) -> Result<Arguments, clap::Error> {
+        let mut arguments = Arguments::try_parse_from(command_line)?;
+        if let Command::Run(args) = &mut arguments.command {
+            args.look_before(command_line);
+        }
+        Ok(arguments)
+    }
 }
 
 /// Resolves the settings and runs the command.

@@ -23,9 +23,8 @@ mod program;
 mod services;
 mod signals;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use cli::Arguments;
 use failure::Failure;
@@ -35,10 +34,11 @@ use output::Format;
 const JAIL_NAME: &str = "kiln-jail";
 
 fn main() -> ExitCode {
-    if std::env::args_os().next().is_some_and(|name| name == JAIL_NAME) {
+    let command_line: Vec<OsString> = std::env::args_os().collect();
+    if command_line.first().is_some_and(|name| name == JAIL_NAME) {
         kiln_jail::run_jail();
     }
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read(&command_line).unwrap_or_else(|error| error.exit());
     let format = arguments.global.format();
     start_logging(arguments.global.verbose);
     let ended = runtime().and_then(|runtime| {

@@ -61,12 +61,29 @@ pub(crate) struct RunArgs {
     /// No usage table
     #[arg(short, long)]
     quiet: bool,
-    /// Program file, and arguments for the program
+    /// Program file and arguments for the program; or, after `--`, a command as it is
     #[arg(value_name = "FILE", trailing_var_arg = true)]
-    file: Vec<OsString>,
-    /// A command as it is, with its arguments
-    #[arg(last = true, value_name = "ARGV")]
-    argv: Vec<OsString>,
+    words: Vec<OsString>,
+    #[arg(skip)]
+    form: Form,
+}
+
+/// What the words are. clap gives the same words for `run FILE` and `run -- ARGV`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    #[default]
+    File,
+    Bare,
+}
+
+impl RunArgs {
+    /// Finds out, from all words of the command line, whether ours came after `--`. They are its end, so it is enough to look before them.
+    pub(crate) fn look_before(&mut self, command_line: &[OsString]) {
+        let before = command_line.len().checked_sub(self.words.len() + 1);
+        if !self.words.is_empty() && before.is_some_and(|at| command_line[at] == "--") {
+            self.form = Form::Bare;
+        }
+    }
 }
 
 pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure> {
@@ -90,17 +107,15 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure>
 
 /// FILE and its arguments, or the bare command.
 fn program(args: &RunArgs, context: &Context) -> Result<Program, Failure> {
-    match (args.file.split_first(), args.argv.is_empty()) {
-        (Some((file, rest)), true) => {
+    match (args.form, args.words.split_first()) {
+        (_, None) => Err(Failure::usage("nothing to run").next(
+            "give a program file, e.g. `kiln run prog.py`, or a command after `--`, e.g. `kiln run -- ls /`",
+        )),
+        (Form::Bare, Some(_)) => Program::bare(args.words.clone(), &args.program),
+        (Form::File, Some((file, rest))) => {
             let language = args.program.language.as_deref();
             Program::of_file(PathBuf::from(file), rest.to_vec(), language, &context.settings.languages)
         }
-        (None, false) => Program::bare(args.argv.clone(), &args.program),
-        (None, true) => Err(Failure::usage("nothing to run").next(
-            "give a program file, e.g. `kiln run prog.py`, or a command after `--`, e.g. `kiln run -- ls /`",
-        )),
-        (Some(_), false) => Err(Failure::usage("a program file and a bare command are two different things")
-            .next("write `kiln run FILE [ARGS]` or `kiln run -- ARGV`")),
     }
 }
 
@@ -221,5 +236,44 @@ pub(crate) fn explain_end(job: &Job) {
         if outcome.kind() == kiln_proto::v1::OutcomeKind::Infrastructure {
             note("  `kiln doctor` shows what this host has and lacks, with a fix for each");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        args: RunArgs,
+    }
+
+    fn parse(words: &[&str]) -> Result<(Form, Vec<String>), String> {
+        let line: Vec<OsString> = ["kiln", "run"].iter().chain(words).map(OsString::from).collect();
+        let mut only = Only::try_parse_from(&line[1..]).map_err(|error| error.to_string())?;
+        only.args.look_before(&line);
+        let words = only.args.words.into_iter().map(|word| word.display().to_string());
+        Ok((only.args.form, words.collect()))
+    }
+
+    #[test]
+    fn what_follows_the_file_is_the_programs_own_and_a_bare_command_follows_two_dashes() {
+        let table: [(&[&str], Form, &[&str]); 7] = [
+            (&["a.py"], Form::File, &["a.py"]),
+            (&["--cpu", "1s", "a.py", "--cpu", "-x", "a b"], Form::File, &["a.py", "--cpu", "-x", "a b"]),
+            (&["a.py", "--", "x"], Form::File, &["a.py", "--", "x"]),
+            (&["help"], Form::File, &["help"]),
+            (&["--", "ls", "-la", "/"], Form::Bare, &["ls", "-la", "/"]),
+            (&["--wall=1s", "--", "sh", "--", "echo"], Form::Bare, &["sh", "--", "echo"]),
+            (&["--"], Form::File, &[]),
+        ];
+        for (words, form, expected) in table {
+            let expected = expected.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(parse(words), Ok((form, expected)), "{words:?}");
+        }
+        assert!(parse(&["--bogus", "a.py"]).expect_err("no such flag").contains("--bogus"));
     }
 }

@@ -3,8 +3,8 @@
 //! Bytes are text where they are UTF-8, and otherwise named `..._base64` or `{"base64": "..."}`.
 
 pub(crate) mod bytes;
-pub(crate) mod image;
 pub(crate) mod event;
+pub(crate) mod image;
 pub(crate) mod job;
 pub(crate) mod result;
 pub(crate) mod spec;
