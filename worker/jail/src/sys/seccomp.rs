@@ -6,8 +6,8 @@ use rustix::io::Errno;
 
 use super::clone::last_errno;
 
-/// One classic BPF instruction.
-pub(crate) use libc::sock_filter as Instruction;
+/// One classic BPF instruction, laid out as the kernel wants it (`struct sock_filter`, linux/filter.h).
+pub(crate) use seccompiler::sock_filter as Instruction;
 
 /// One call waiting for an answer, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Notification {
 /// Loads `program` for the calling thread and returns the listener, close-on-exec. Needs no_new_privs.
 pub(crate) fn install_with_listener(program: &[Instruction]) -> Result<OwnedFd, Errno> {
     let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::TOOBIG)?;
-    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut() };
+    let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
     // SAFETY: `filter` and the array it points at live across the call; the kernel only reads them.
     let result = unsafe {
         libc::syscall(
