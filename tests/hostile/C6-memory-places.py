@@ -33,7 +33,7 @@ try:
     if kind == "pages":
         maps = []
         while True:
-            region = mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_NORESERVE)
+            region = mmap.mmap(-1, 1 << 30, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000)
             maps.append(region)
             for offset in range(0, 1 << 30, 1 << 21):
                 region[offset]

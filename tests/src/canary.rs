@@ -37,9 +37,11 @@ impl Canaries {
         let secret =
             format!("canary-{}", blake3::hash(directory.path().as_os_str().as_encoded_bytes()).to_hex());
         fs::write(directory.path().join("secret"), &secret).expect("a new file");
-        let abstract_name = format!("kiln-canary-{}", std::process::id());
+        let abstract_name =
+            directory.path().file_name().and_then(|name| name.to_str()).expect("ASCII").to_owned();
         let address = SocketAddr::from_abstract_name(&abstract_name).expect("a short name");
-        let abstract_socket = UnixListener::bind_addr(&address).expect("the name has our pid in it");
+        let abstract_socket =
+            UnixListener::bind_addr(&address).expect("the name is as unique as the directory");
         abstract_socket.set_nonblocking(true).expect("a socket");
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback");
         tcp.set_nonblocking(true).expect("a socket");
