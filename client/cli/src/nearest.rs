@@ -11,9 +11,10 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .into_iter()
         .map(|candidate| {
             let lower = candidate.to_lowercase();
-            let begins = word.len() > 1 && (lower.starts_with(&word) || word.starts_with(&lower));
-            // A shared beginning outranks every typing error.
-            (if begins && lower.len() > 1 { 0 } else { distance(&word, &lower) }, candidate)
+            // A shared beginning outranks every typing error; two letters are shared by chance.
+            let begins =
+                lower.starts_with(&word) && word.len() > 1 || word.starts_with(&lower) && lower.len() > 2;
+            (if begins { 0 } else { distance(&word, &lower) }, candidate)
         })
         .filter(|(score, _)| *score <= bound)
         .collect();

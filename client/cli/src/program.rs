@@ -232,7 +232,7 @@ mod tests {
             assert_eq!(failure.exit, crate::exit::USAGE);
             failure.to_string()
         };
-        assert!(refused(file("a.py"), Some("pyhton3")).contains("did you mean python"));
+        assert!(refused(file("a.py"), Some("pyhton")).contains("did you mean python"));
         assert!(refused(file("a.py"), Some("klingon")).contains("there are: "));
         assert!(refused(file("a.unheard"), None).contains("`.unheard` belongs to no language"));
         assert!(refused(file("Makefile"), None).contains("--language"));

@@ -50,8 +50,6 @@ Exit status: the program's own; 128+n when signal n ended it; 124 when a limit o
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, override_usage = "kiln run [OPTIONS] FILE [ARGS]...\n       kiln run [OPTIONS] -- ARGV...")]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    program: ProgramFlags,
     /// Print what the jail would do, and do not run anything
     #[arg(long)]
     explain: bool,
@@ -66,6 +64,9 @@ pub(crate) struct RunArgs {
     words: Vec<OsString>,
     #[arg(skip)]
     form: Form,
+    // Last: the headings of its limits hold for all that follows.
+    #[command(flatten)]
+    program: ProgramFlags,
 }
 
 /// What the words are. clap gives the same words for `run FILE` and `run -- ARGV`.

@@ -36,8 +36,6 @@ Examples:
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, override_usage = "kiln submit [OPTIONS] FILE...\n       kiln submit [OPTIONS] --spec FILE\n       kiln submit [OPTIONS] -- ARGV...")]
 pub(crate) struct SubmitArgs {
-    #[command(flatten)]
-    program: ProgramFlags,
     /// Submit once, however often this is repeated; with several files, `-1`, `-2` ... is added
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
@@ -45,17 +43,20 @@ pub(crate) struct SubmitArgs {
     #[arg(long)]
     wait: bool,
     /// A job as JSON; `-` reads it from stdin
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["files", "argv"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sources", "argv"])]
     spec: Option<PathBuf>,
     /// An argument for the program; repeat for more
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     arguments: Vec<OsString>,
     /// Program files; each becomes a job
     #[arg(value_name = "FILE", conflicts_with = "argv")]
-    files: Vec<PathBuf>,
+    sources: Vec<PathBuf>,
     /// A command as it is, with its arguments
     #[arg(last = true, value_name = "ARGV")]
     argv: Vec<OsString>,
+    // Last: the headings of its limits hold for all that follows.
+    #[command(flatten)]
+    program: ProgramFlags,
 }
 
 pub(crate) async fn run(args: SubmitArgs, context: &Context) -> Result<u8, Failure> {
@@ -96,13 +97,13 @@ fn orders(args: &SubmitArgs, context: &Context) -> Result<Vec<Order>, Failure> {
     if !args.argv.is_empty() {
         return Ok(vec![Order::Program(Program::bare(args.argv.clone(), &args.program)?)]);
     }
-    if args.files.is_empty() {
+    if args.sources.is_empty() {
         return Err(Failure::usage("nothing to submit")
             .next("give program files, or --spec FILE, or a command after `--`"));
     }
     let language = args.program.language.as_deref();
-    let files = args.files.iter();
-    files
+    let sources = args.sources.iter();
+    sources
         .map(|file| {
             Program::of_file(file.clone(), args.arguments.clone(), language, &context.settings.languages)
                 .map(Order::Program)
