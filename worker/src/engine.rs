@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use kiln_jail::host::{self, Finding, Status};
 use kiln_proto::{model, v1};
 use tonic::transport::Channel;
 
@@ -46,10 +47,14 @@ pub enum EngineError {
     #[error("a task was stopped")]
     Stopped(#[source] tokio::task::JoinError),
     /// A layer of the sandbox is missing, or something that it needs.
-    #[error(
-        "this host cannot make the sandbox: {step}: {detail} (errno {errno}); `kiln doctor` shows what is missing and how to fix it"
-    )]
-    Layer { step: String, errno: i32, detail: String },
+    #[error("this host cannot make the sandbox: {step}: {detail}{}{}", with_errno(*errno), with_fixes(missing))]
+    Layer {
+        step: String,
+        errno: i32,
+        detail: String,
+        /// What a look at the host found missing, each with its fix.
+        missing: Vec<Finding>,
+    },
     /// The sandbox stands, yet a command that does nothing did not succeed in it.
     #[error("a trial run of /bin/true {sentence}")]
     Canary { sentence: String },
@@ -74,11 +79,13 @@ impl Engine {
             limits: config.limits,
             spool_directory: prepared.spool_directory,
         });
-        if let Err(error) = engine.try_every_slot().await {
-            engine.stop().await;
-            return Err(error);
+        match engine.try_every_slot().await {
+            Ok(()) => Ok(engine),
+            Err(error) => {
+                engine.stop().await;
+                Err(explained(error).await)
+            }
         }
-        Ok(engine)
     }
 
     /// A step's live state, before it is run.
@@ -110,6 +117,7 @@ impl Engine {
                 step: outcome.infrastructure_step,
                 errno: outcome.infrastructure_errno.unwrap_or(0),
                 detail: outcome.infrastructure_detail,
+                missing: Vec::new(),
             }),
             _ => Err(EngineError::Canary { sentence: outcome.sentence }),
         };
@@ -140,6 +148,28 @@ impl Prepared {
     }
 }
 
+/// Looks at the host for the cause. Only now: a host that can make the sandbox has proven it by making one.
+async fn explained(error: EngineError) -> EngineError {
+    let EngineError::Layer { step, errno, detail, .. } = error else { return error };
+    let probed = tokio::task::spawn_blocking(host::probe).await.unwrap_or_default();
+    let missing = probed.into_iter().filter(|finding| finding.status == Status::Missing).collect();
+    EngineError::Layer { step, errno, detail, missing }
+}
+
+fn with_errno(errno: i32) -> String {
+    if errno == 0 { String::new() } else { format!(" ({})", io::Error::from_raw_os_error(errno)) }
+}
+
+fn with_fixes(missing: &[Finding]) -> String {
+    if missing.is_empty() {
+        return "; `kiln doctor` shows what this host has".to_owned();
+    }
+    missing
+        .iter()
+        .map(|Finding { layer, what, seen, fix, .. }| format!("; {layer}: {what}: {seen}; fix: {fix}"))
+        .collect()
+}
+
 fn canary() -> model::Step {
     let limits = v1::Limits::from(&model::LimitPolicy::default().default);
     let command =
@@ -154,4 +184,33 @@ fn make_directory(path: &Path) -> Result<(), EngineError> {
         .mode(0o700)
         .create(path)
         .map_err(|source| EngineError::MakeDirectory { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_told_with_its_fix() {
+        let finding = Finding {
+            layer: "cgroups".into(),
+            what: "memory controller".into(),
+            status: Status::Missing,
+            seen: "not mounted".into(),
+            why_it_matters: "limits".into(),
+            fix: "mount it".into(),
+        };
+        let error = |missing| EngineError::Layer {
+            step: "cgroup".into(),
+            errno: 2,
+            detail: "open it".into(),
+            missing,
+        };
+        assert_eq!(
+            error(vec![finding]).to_string(),
+            "this host cannot make the sandbox: cgroup: open it (No such file or directory (os error 2)); \
+             cgroups: memory controller: not mounted; fix: mount it"
+        );
+        assert!(error(Vec::new()).to_string().ends_with("; `kiln doctor` shows what this host has"));
+    }
 }

@@ -6,6 +6,7 @@ mod support;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
+use kiln_proto::model::{MAX_ARGUMENT_BYTES, MAX_FILES_IN, MAX_FILES_OUT};
 use kiln_proto::v1;
 use support::{
     TestRunner, argv, blob, default_limits, ending, file_in, file_out, inline, shell, stderr, stdout, step,
@@ -276,6 +277,67 @@ async fn a_killed_jail_is_our_failure_and_its_slot_recovers() {
     assert_eq!(ending(&test.run(shell("true")).await), "exited 0");
     test.stop().await;
     assert_eq!(cgroups(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_jail_that_died_between_two_commands_is_replaced_unnoticed() {
+    let test = TestRunner::start(1).await;
+    assert_eq!(ending(&test.run(shell("true")).await), "exited 0");
+    cleaned_up().await;
+    for jail in jails() {
+        let process = rustix::process::pidfd_open(jail, rustix::process::PidfdFlags::empty()).unwrap();
+        rustix::process::kill_process(jail, rustix::process::Signal::KILL).unwrap();
+        // Readable once it is dead, reaped or not.
+        let mut dead = [rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut dead, None).unwrap();
+    }
+    assert_eq!(ending(&test.run(shell("true")).await), "exited 0");
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_command_fits() {
+    let test = TestRunner::start(1).await;
+    let long = "x".repeat(MAX_ARGUMENT_BYTES - 200);
+    let files =
+        |count, directory: &str| (0..count).map(|n| format!("/work/{directory}/{n}")).collect::<Vec<_>>();
+    let command = v1::Command {
+        files_in: files(MAX_FILES_IN, "i").iter().map(|path| file_in(path, inline(path.as_str()))).collect(),
+        files_out: files(MAX_FILES_OUT, "o").iter().map(|path| file_out(path)).collect(),
+        limits: Some(v1::Limits { pids: Some(64), ..default_limits() }),
+        ..argv(&[
+            "/bin/sh",
+            "-c",
+            "cp -r i o; i=0; while [ $i -lt 250 ]; do echo $i > o/$i; i=$((i+1)); done; echo ${#0}",
+            &long,
+        ])
+    };
+    let result = test.run(command).await;
+    assert_eq!(ending(&result), "exited 0", "{:?}", stderr(&result));
+    assert_eq!(stdout(&result).data, format!("{}\n", long.len()));
+    assert_eq!(result.files.len(), MAX_FILES_OUT);
+    for (index, file) in result.files.iter().enumerate() {
+        assert_eq!((file.state(), &file.data), (v1::FileState::Found, &format!("{index}\n").into()));
+    }
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_do_not_fit_into_a_report_together_become_blobs() {
+    let test = TestRunner::start(1).await;
+    let command = v1::Command {
+        files_out: (0..100).map(|n| file_out(&format!("/work/{n}"))).collect(),
+        ..shell("head -c 65536 /dev/zero > 0; i=1; while [ $i -lt 100 ]; do cp 0 $i; i=$((i+1)); done")
+    };
+    let result = test.run(command).await;
+    assert_eq!(ending(&result), "exited 0");
+    let inline = result.files.iter().filter(|file| file.blob.is_empty()).count();
+    assert_eq!(inline, 64);
+    assert!(
+        result.files.iter().all(|file| file.state() == v1::FileState::Found && file.size_bytes == 65_536)
+    );
+    assert!(result.files.iter().all(|file| file.data.is_empty() != file.blob.is_empty()));
+    test.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,6 +9,7 @@ use kiln_proto::model::Digest;
 use kiln_proto::v1;
 use kiln_proto::v1::blobs_client::BlobsClient;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
@@ -16,7 +17,11 @@ use tonic::{Code, Status};
 use super::{BlobError, Incoming};
 use crate::backoff::Backoff;
 
+/// Failures of the server's that are tried again so often.
 const TRIES: u32 = 6;
+/// A server that cannot be reached is waited for this long: a restart must not cost a step its result. Whoever no longer
+/// wants the transfer drops it.
+const AWAY: Duration = Duration::from_secs(15 * 60);
 const UPLOAD_CHUNK_BYTES: usize = 1024 * 1024;
 
 /// Why a transfer failed for good.
@@ -122,35 +127,37 @@ fn client(server: Channel) -> BlobsClient<Channel> {
         .max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES)
 }
 
-/// Waits after errors that may pass; gives up on the others, and after `TRIES`.
+/// Waits after errors that may pass; gives up on the others, after `TRIES`, and when the server stays away.
 struct Retry {
     backoff: Backoff,
+    failures: u32,
+    since: Instant,
 }
 
 impl Retry {
     fn new() -> Self {
-        Self { backoff: Backoff::new(Duration::from_millis(100), Duration::from_secs(5)) }
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        Self { backoff, failures: 0, since: Instant::now() }
     }
 
     async fn after(&mut self, error: TransferError) -> Result<(), TransferError> {
         let TransferError::Server(status) = error else { return Err(error) };
-        let passing = matches!(
-            status.code(),
+        match status.code() {
+            Code::Unavailable if self.since.elapsed() < AWAY => {}
             Code::Unavailable
-                | Code::Aborted
-                | Code::Cancelled
-                | Code::Unknown
-                | Code::Internal
-                | Code::ResourceExhausted
-        );
-        if !passing {
-            return Err(TransferError::Server(status));
+            | Code::Aborted
+            | Code::Cancelled
+            | Code::Unknown
+            | Code::Internal
+            | Code::ResourceExhausted => {
+                self.failures += 1;
+                if self.failures >= TRIES {
+                    return Err(TransferError::GaveUp { tries: TRIES, last: status });
+                }
+            }
+            _ => return Err(TransferError::Server(status)),
         }
-        let wait = self.backoff.after_failure();
-        if self.backoff.failures() >= TRIES {
-            return Err(TransferError::GaveUp { tries: TRIES, last: status });
-        }
-        tokio::time::sleep(wait).await;
+        tokio::time::sleep(self.backoff.after_failure()).await;
         Ok(())
     }
 }
