@@ -1,4 +1,7 @@
 //! `Jobs`: run, submit, read, watch, cancel.
+//!
+//! `Run` and `Submit` are accepted whether or not a worker is connected: a job waits in the queue until one comes, a `Run` for as long as its
+//! caller and its deadline do. With neither a deadline nor a worker a `Run` waits for ever, as the caller asked.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -16,6 +19,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use super::accepting::{Checked, idempotency_key};
 use super::errors::{field, not_joined, store_failed, unreadable};
+use crate::jobs::fitting::fitting;
 use crate::jobs::live::key_of;
 use crate::jobs::watching::{Bond, Watching};
 use crate::jobs::{Command, Wanted, recovery, shutting_down};
@@ -23,9 +27,6 @@ use crate::queue::JobKey;
 
 /// Jobs in one batch.
 const MAX_BATCH: usize = 1_000;
-/// Left for a message's frame beside the job in it.
-const MESSAGE_ROOM: usize = 64 << 10;
-
 type Events = Pin<Box<dyn Stream<Item = Result<v1::JobEvent, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -189,14 +190,6 @@ fn job_key(text: &str) -> Result<JobKey, Status> {
 
 fn unknown_job() -> Status {
     Reason::UnknownJob.status("there is no such job, or it is not retained any more")
-}
-
-/// A job too big for one message is told without its specification: the client sent that itself.
-fn fitting(job: v1::Job) -> v1::Job {
-    if prost::Message::encoded_len(&job) + MESSAGE_ROOM <= MAX_MESSAGE_BYTES {
-        return job;
-    }
-    v1::Job { spec: None, ..job }
 }
 
 /// When the call's `grpc-timeout` ends; tonic enforces it for answers, not for streams.

@@ -2,6 +2,7 @@
 
 use kiln_proto::model::{JobId, Labels};
 use kiln_proto::v1;
+use prost::Message;
 use tonic::Status;
 
 use super::Context;
@@ -14,6 +15,8 @@ use crate::store::{ListFilter, ListedJob};
 
 const DEFAULT_PAGE: usize = 100;
 const MAX_PAGE: usize = 1_000;
+/// A page of jobs with many steps is cut short before it outgrows a message.
+const MAX_PAGE_BYTES: usize = 6 << 20;
 /// Pages read at most to fill one, when most jobs on them are in another state.
 const PAGES_READ: usize = 100;
 
@@ -59,6 +62,15 @@ impl Context {
 
 /// The page, and where the next one begins: behind the last job on it, or behind all that was read.
 fn page(mut jobs: Vec<v1::Job>, size: usize, is_last: bool, read_to: Option<JobKey>) -> v1::ListResponse {
+    let fitting = jobs
+        .iter()
+        .scan(0, |bytes, job| {
+            *bytes += job.encoded_len() + 8;
+            Some(*bytes)
+        })
+        .take_while(|bytes| *bytes <= MAX_PAGE_BYTES)
+        .count();
+    let size = size.min(fitting.max(1));
     let cut = jobs.len() > size;
     jobs.truncate(size);
     let next_page_token = match (cut, is_last, jobs.last()) {

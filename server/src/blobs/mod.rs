@@ -11,6 +11,7 @@ mod upload;
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -154,7 +155,8 @@ impl Blobs {
             move |source| BlobError::SetUp { path, source }
         };
         for directory in [root.to_owned(), root.join("partial"), root.join("import")] {
-            fs::create_dir_all(&directory).map_err(failed(&directory))?;
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+            made.map_err(failed(&directory))?;
         }
         for entry in fs::read_dir(root.join("import")).map_err(failed(root))? {
             let path = entry.map_err(failed(root))?.path();

@@ -10,7 +10,7 @@ use kiln_proto::v1::job_event::Event;
 #[derive(Debug)]
 pub(crate) enum Entry {
     /// For everybody.
-    Event(v1::JobEvent),
+    Event(Box<v1::JobEvent>),
     /// For those that follow live output: the step's attempt came to nothing.
     Lost { step: usize },
 }
@@ -34,7 +34,7 @@ impl EventLog {
 
     /// A log that goes on after events from an earlier life, all of which may be shown.
     pub(crate) fn recovered(job_id: String, events: Vec<v1::JobEvent>, last_sequence: u64) -> Self {
-        let entries: Vec<_> = events.into_iter().map(Entry::Event).collect();
+        let entries: Vec<_> = events.into_iter().map(|event| Entry::Event(Box::new(event))).collect();
         let published = entries.len();
         Self { job_id, entries, barriers: VecDeque::new(), published, last_sequence }
     }
@@ -43,7 +43,8 @@ impl EventLog {
     pub(crate) fn push(&mut self, event: Event, unix_us: u64) -> u64 {
         self.last_sequence += 1;
         let (sequence, job_id) = (self.last_sequence, self.job_id.clone());
-        self.entries.push(Entry::Event(v1::JobEvent { sequence, job_id, unix_us, event: Some(event) }));
+        let event = v1::JobEvent { sequence, job_id, unix_us, event: Some(event) };
+        self.entries.push(Entry::Event(Box::new(event)));
         sequence
     }
 
@@ -75,7 +76,7 @@ impl EventLog {
     /// Events already shown, for somebody who comes late.
     pub(crate) fn shown(&self) -> impl Iterator<Item = &v1::JobEvent> {
         self.entries[..self.published].iter().filter_map(|entry| match entry {
-            Entry::Event(event) => Some(event),
+            Entry::Event(event) => Some(&**event),
             Entry::Lost { .. } => None,
         })
     }

@@ -5,16 +5,21 @@ use kiln_proto::model::{Content, OutputPart, Stream};
 use kiln_proto::v1;
 use kiln_proto::v1::content::Source;
 
+use prost::Message;
+
+use super::fitting::fits;
 use super::live::LiveJob;
 use crate::queue::Attempt;
 
-/// An input that cannot be had although the step it comes from succeeded.
+/// Inputs that cannot be had although the steps they come from succeeded.
 #[derive(Debug, thiserror::Error)]
-#[error("command {command} of step {step} has no {what} to read from: it was not stored")]
-pub(crate) struct Unresolved {
-    step: String,
-    command: String,
-    what: &'static str,
+pub(crate) enum Unresolved {
+    /// It was too big for a result, and no blob of it is named.
+    #[error("command {command} of step {step} has no {what} to read from: it was not stored")]
+    NotStored { step: String, command: String, what: &'static str },
+    /// Many small ones together.
+    #[error("the step's inputs are {bytes} bytes together, more than fits in one message")]
+    TooLarge { bytes: usize },
 }
 
 /// The lease, but for its relays.
@@ -35,7 +40,7 @@ pub(crate) fn build(job: &LiveJob, attempt: Attempt, max_file_bytes: u64) -> Res
             }
         }
     }
-    Ok(v1::Lease {
+    let lease = v1::Lease {
         attempt: Some(reference(job, attempt)),
         step: Some(step),
         read_only,
@@ -43,7 +48,11 @@ pub(crate) fn build(job: &LiveJob, attempt: Attempt, max_file_bytes: u64) -> Res
         relays: Vec::new(),
         max_file_bytes,
         traceparent: String::new(),
-    })
+    };
+    if !fits(&lease) {
+        return Err(Unresolved::TooLarge { bytes: lease.encoded_len() });
+    }
+    Ok(lease)
 }
 
 /// The attempt on the wire.
@@ -59,7 +68,7 @@ fn resolve(job: &LiveJob, content: &Content) -> Result<v1::Content, Unresolved> 
     let Content::OutputOf { step, command, what } = content else {
         unreachable!("only outputs of earlier steps are resolved");
     };
-    let missing = |what| Unresolved {
+    let missing = |what| Unresolved::NotStored {
         step: job.spec.steps[*step].name.to_string(),
         command: job.spec.steps[*step].commands[*command].name.to_string(),
         what,

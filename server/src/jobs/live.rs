@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::admission::Admitted;
 use super::event_log::EventLog;
+use super::fitting::fitting;
 use super::watching::{Following, Seat};
 use crate::blobs::Pins;
 use crate::queue::{Class, JobKey, NewJob, NewStep, Retry, StepEnd};
@@ -199,7 +200,7 @@ impl LiveJob {
             sequence: self.log.last_sequence() + 1,
         };
         self.done = Some(done);
-        let job = Some(v1::Job { spec: None, ..self.view() });
+        let job = Some(fitting(v1::Job { spec: None, ..self.view() }));
         done.sequence = self.log.push(Event::Done(v1::Done { job }), now_us);
         done
     }

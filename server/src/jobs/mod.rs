@@ -5,6 +5,7 @@
 
 pub(crate) mod admission;
 mod event_log;
+pub(crate) mod fitting;
 mod lease;
 pub(crate) mod live;
 mod owner;

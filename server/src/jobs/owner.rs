@@ -22,7 +22,6 @@ use super::relays::Relays;
 use super::watching::{Following, Notice, Seat};
 use super::workers::{Registration, Workers};
 use super::{Command, lease};
-use crate::clock::unix_us;
 use crate::queue::{Attempt, Ending, Event, JobKey, Moment, Queue, Settings, WorkerKey};
 use crate::store::Store;
 
@@ -170,7 +169,7 @@ impl Owner {
         let number = self.watcher_number();
         let Some(job) = self.jobs.get_mut(&key) else { return false };
         for event in job.log.shown().filter(|event| event.sequence > seat.wanted.after_sequence) {
-            seat.tell(Notice::Event(event.clone()));
+            seat.tell(Notice::Event(Box::new(event.clone())));
         }
         let output = seat.wanted.output;
         job.watchers.retain(|watcher| !watcher.seat.is_abandoned());

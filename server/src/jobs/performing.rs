@@ -375,7 +375,7 @@ impl LiveJob {
     /// Tells all watchers that keep up.
     pub(super) fn tell_progress(&self, progress: Vec<v1::Progress>) {
         for progress in progress {
-            let event = self.log.aside(JobEvent::Progress(progress), unix_us());
+            let event = Box::new(self.log.aside(JobEvent::Progress(progress), unix_us()));
             for watcher in &self.watchers {
                 watcher.seat.tell_if_idle(Notice::Event(event.clone()));
             }

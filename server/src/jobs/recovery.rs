@@ -9,6 +9,7 @@ use prost::Message;
 
 use super::admission::Admitted;
 use super::event_log::EventLog;
+use super::fitting::fitting;
 use super::live::{Durability, LiveJob, LiveStep};
 use crate::blobs::Pins;
 use crate::queue::JobKey;
@@ -122,7 +123,7 @@ pub(crate) fn events(stored: &StoredJob) -> Result<Vec<v1::JobEvent>, RecoveryEr
         step_events(row, at, &mut events)?;
     }
     if let Some(done) = stored.done {
-        let job = Some(v1::Job { spec: None, ..view(stored)? });
+        let job = Some(fitting(v1::Job { spec: None, ..view(stored)? }));
         events.push(at(done.sequence, done.finished_unix_us, Event::Done(v1::Done { job })));
     }
     events.sort_by_key(|event| event.sequence);

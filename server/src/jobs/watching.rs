@@ -45,7 +45,7 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// Something happened.
-    Event(v1::JobEvent),
+    Event(Box<v1::JobEvent>),
     /// Live output of these commands can be followed.
     Follow(Vec<Following>),
     /// The attempt of this step came to nothing.
@@ -98,8 +98,8 @@ pub(crate) struct Watching {
     notices: mpsc::Receiver<Notice>,
     following: Vec<Following>,
     /// An ended command whose output is not all there yet, and its event.
-    draining: Option<(Draining, v1::JobEvent)>,
-    ready: VecDeque<v1::JobEvent>,
+    draining: Option<(Draining, Box<v1::JobEvent>)>,
+    ready: VecDeque<Box<v1::JobEvent>>,
     last_sequence: u64,
     shown_output: bool,
     ended: bool,
@@ -185,7 +185,7 @@ impl Watching {
             if let Some(event) = self.ready.pop_front() {
                 self.last_sequence = event.sequence;
                 self.ended = matches!(event.event, Some(Event::Done(_)));
-                return Some(Ok(event));
+                return Some(Ok(*event));
             }
             if self.ended {
                 return None;
@@ -280,22 +280,22 @@ impl Watching {
             unix_us: crate::clock::unix_us(),
             event: Some(Event::Output(output)),
         };
-        self.ready.push_back(event);
+        self.ready.push_back(Box::new(event));
     }
 
     /// Brings one more piece of an ended command's output, or its end.
     async fn drain(&mut self) -> Result<(), Status> {
         let Some((mut draining, event)) = self.draining.take() else { return Ok(()) };
-        if let Some(output) = draining.from_result() {
+        if let Some(output) = draining.take_from_result() {
             self.show(output);
         } else if draining.is_done() {
             self.ready.push_back(event);
             return Ok(());
         } else if !draining.following.complete {
-            let output = draining.from_relay().await;
+            let output = draining.take_from_relay().await;
             output.into_iter().for_each(|output| self.show(output));
         } else {
-            let output = draining.from_blob(&self.blobs).await?;
+            let output = draining.take_from_blob(&self.blobs).await?;
             self.show(output);
         }
         self.draining = Some((draining, event));
@@ -372,7 +372,7 @@ impl Draining {
     }
 
     /// A stream that the result has whole.
-    fn from_result(&mut self) -> Option<v1::OutputChunk> {
+    fn take_from_result(&mut self) -> Option<v1::OutputChunk> {
         for stream in Self::STREAMS {
             let sent = self.sent(stream);
             let Some(output) = self.output(stream) else { continue };
@@ -395,7 +395,7 @@ impl Draining {
         })
     }
 
-    async fn from_relay(&mut self) -> Option<v1::OutputChunk> {
+    async fn take_from_relay(&mut self) -> Option<v1::OutputChunk> {
         let chunks = &mut self.following.relay.chunks;
         let relayed = match timeout(RELAY_PATIENCE, chunks.recv()).await {
             Ok(relayed) => relayed,
@@ -413,7 +413,7 @@ impl Draining {
     }
 
     /// The rest of a stream from its blob, when the relay did not bring it.
-    async fn from_blob(&mut self, blobs: &Arc<Blobs>) -> Result<v1::OutputChunk, Status> {
+    async fn take_from_blob(&mut self, blobs: &Arc<Blobs>) -> Result<v1::OutputChunk, Status> {
         let lost =
             || Status::new(Code::DataLoss, "the worker was lost before all of the command's output came");
         let stream = self.missing().ok_or_else(lost)?;

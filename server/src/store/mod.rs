@@ -218,6 +218,14 @@ pub struct ImageRow {
 /// Why the store could not do it. The cause is shared: one failed transaction answers many.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
+    /// The file could not be created.
+    #[error("create the database {path}")]
+    Create {
+        /// The file.
+        path: String,
+        /// Why.
+        source: Arc<std::io::Error>,
+    },
     /// The file could not be opened or brought to this version.
     #[error("open the database {path}")]
     Open {

@@ -15,7 +15,7 @@ fn job(key: u128) -> AcceptJob {
     AcceptJob {
         key: JobKey(key),
         spec: Bytes::from(format!("spec {key}")),
-        labels: vec![("parity".into(), if key % 2 == 0 { "even" } else { "odd" }.into())],
+        labels: vec![("parity".into(), if key.is_multiple_of(2) { "even" } else { "odd" }.into())],
         submitted_unix_us: 1_000 + key as u64,
         idempotency: None,
         blobs: vec![],

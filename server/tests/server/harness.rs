@@ -22,20 +22,20 @@ use tonic::Streaming;
 use tonic::transport::{Channel, Endpoint, Uri};
 
 /// Long enough for a loaded machine; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-pub struct Kiln {
-    pub server: Option<Server>,
-    pub directory: TempDir,
-    pub config: Config,
+pub(crate) struct Kiln {
+    pub(crate) server: Option<Server>,
+    pub(crate) directory: TempDir,
+    pub(crate) config: Config,
 }
 
 impl Kiln {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let mut config = Config::embedded(directory.path().join("kiln.sock"));
         config.data_dir = Some(directory.path().join("data"));
@@ -45,48 +45,48 @@ impl Kiln {
     }
 
     /// Ends the server without a word, as a crash would, and starts another on the same data.
-    pub async fn crash(&mut self) {
+    pub(crate) async fn crash(&mut self) {
         drop(self.server.take());
         let name = format!("kiln-{}.sock", rand::random::<u32>());
         self.config.listen = vec![Listen::Unix(self.directory.path().join(name))];
         self.server = Some(Server::start(self.config.clone()).await.unwrap());
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         match &self.server.as_ref().unwrap().listening()[0] {
             Listen::Unix(path) => path.clone(),
             Listen::Loopback(_) => panic!("the first address is a socket"),
         }
     }
 
-    pub async fn jobs(&self) -> JobsClient<Channel> {
+    pub(crate) async fn jobs(&self) -> JobsClient<Channel> {
         JobsClient::new(connect(&self.socket()).await)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(usize::MAX)
     }
 
-    pub async fn blobs(&self) -> BlobsClient<Channel> {
+    pub(crate) async fn blobs(&self) -> BlobsClient<Channel> {
         BlobsClient::new(connect(&self.socket()).await)
     }
 
-    pub async fn images(&self) -> ImagesClient<Channel> {
+    pub(crate) async fn images(&self) -> ImagesClient<Channel> {
         ImagesClient::new(connect(&self.socket()).await)
     }
 
-    pub async fn worker(&self, name: &str, slots: u32) -> Worker {
+    pub(crate) async fn worker(&self, name: &str, slots: u32) -> Worker {
         let mut worker = self.silent_worker(name, slots, vec![]).await;
         worker.credits(slots).await;
         worker
     }
 
     /// A worker that has not asked for leases yet.
-    pub async fn silent_worker(&self, name: &str, slots: u32, running: Vec<v1::AttemptRef>) -> Worker {
+    pub(crate) async fn silent_worker(&self, name: &str, slots: u32, running: Vec<v1::AttemptRef>) -> Worker {
         let fleet = FleetClient::new(connect(&self.socket()).await);
         Worker::register(fleet, name, slots, running).await
     }
 }
 
-pub async fn connect(socket: &Path) -> Channel {
+pub(crate) async fn connect(socket: &Path) -> Channel {
     let socket = socket.to_owned();
     let connector = tower::service_fn(move |_: Uri| {
         let socket = socket.clone();
@@ -95,8 +95,8 @@ pub async fn connect(socket: &Path) -> Channel {
     Endpoint::from_static("http://kiln.invalid").connect_with_connector(connector).await.unwrap()
 }
 
-pub struct Worker {
-    pub fleet: FleetClient<Channel>,
+pub(crate) struct Worker {
+    pub(crate) fleet: FleetClient<Channel>,
     to_server: mpsc::Sender<v1::WorkerMessage>,
     from_server: Streaming<v1::ServerMessage>,
     /// What came while something else was waited for.
@@ -131,12 +131,12 @@ impl Worker {
         worker
     }
 
-    pub async fn next(&mut self) -> ToWorker {
+    pub(crate) async fn next(&mut self) -> ToWorker {
         let next = timeout(PATIENCE, self.from_server.message()).await.expect("the server says something");
         next.unwrap().expect("the stream goes on").message.unwrap()
     }
 
-    pub async fn lease(&mut self) -> v1::Lease {
+    pub(crate) async fn lease(&mut self) -> v1::Lease {
         self.take(|message| match message {
             ToWorker::Lease(lease) => Ok(lease),
             other => Err(other),
@@ -144,7 +144,7 @@ impl Worker {
         .await
     }
 
-    pub async fn ack(&mut self) -> v1::ReportAck {
+    pub(crate) async fn ack(&mut self) -> v1::ReportAck {
         self.take(|message| match message {
             ToWorker::Ack(ack) => Ok(ack),
             other => Err(other),
@@ -152,7 +152,7 @@ impl Worker {
         .await
     }
 
-    pub async fn cancelled(&mut self) -> v1::CancelAttempt {
+    pub(crate) async fn cancelled(&mut self) -> v1::CancelAttempt {
         self.take(|message| match message {
             ToWorker::Cancel(cancel) => Ok(cancel),
             other => Err(other),
@@ -160,7 +160,7 @@ impl Worker {
         .await
     }
 
-    pub async fn relay(&mut self) -> v1::StartRelay {
+    pub(crate) async fn relay(&mut self) -> v1::StartRelay {
         self.take(|message| match message {
             ToWorker::Relay(relay) => Ok(relay),
             other => Err(other),
@@ -188,19 +188,19 @@ impl Worker {
         }
     }
 
-    pub async fn say(&mut self, what: FromWorker) {
+    pub(crate) async fn say(&mut self, what: FromWorker) {
         self.to_server.send(message(what)).await.unwrap();
     }
 
-    pub async fn credits(&mut self, free_slots: u32) {
+    pub(crate) async fn credits(&mut self, free_slots: u32) {
         self.say(FromWorker::Credits(v1::Credits { free_slots })).await;
     }
 
-    pub async fn started(&mut self, lease: &v1::Lease) {
+    pub(crate) async fn started(&mut self, lease: &v1::Lease) {
         self.say(FromWorker::Started(v1::AttemptStarted { attempt: lease.attempt.clone() })).await;
     }
 
-    pub async fn beat(&mut self, attempts: &[&v1::Lease]) {
+    pub(crate) async fn beat(&mut self, attempts: &[&v1::Lease]) {
         let attempts = attempts
             .iter()
             .map(|lease| v1::AttemptProgress { attempt: lease.attempt.clone(), commands: vec![] })
@@ -209,7 +209,7 @@ impl Worker {
     }
 
     /// Reports the same result for every command.
-    pub async fn report(&mut self, lease: &v1::Lease, result: v1::CommandResult) {
+    pub(crate) async fn report(&mut self, lease: &v1::Lease, result: v1::CommandResult) {
         let commands = lease.step.as_ref().unwrap().commands.iter();
         let commands = commands
             .map(|command| v1::CommandResult { name: command.name.clone(), ..result.clone() })
@@ -218,7 +218,7 @@ impl Worker {
     }
 
     /// Takes the next lease, reports it as exited, and waits for the acknowledgement.
-    pub async fn work(&mut self, result: v1::CommandResult) -> v1::Lease {
+    pub(crate) async fn work(&mut self, result: v1::CommandResult) -> v1::Lease {
         let lease = self.lease().await;
         self.started(&lease).await;
         self.report(&lease, result).await;
@@ -228,7 +228,7 @@ impl Worker {
     }
 
     /// Sends live output through a relay, one chunk per item; finishes the relay when `complete`.
-    pub async fn relay_output(
+    pub(crate) async fn relay_output(
         &self,
         relay_id: &str,
         chunks: Vec<v1::RelayChunk>,
@@ -245,42 +245,42 @@ fn message(message: FromWorker) -> v1::WorkerMessage {
     v1::WorkerMessage { message: Some(message) }
 }
 
-pub fn chunk(stream: v1::Stream, offset: u64, data: impl Into<bytes::Bytes>) -> v1::RelayChunk {
+pub(crate) fn chunk(stream: v1::Stream, offset: u64, data: impl Into<bytes::Bytes>) -> v1::RelayChunk {
     v1::RelayChunk { stream: stream.into(), offset, data: data.into() }
 }
 
 /// A step of one command that needs others.
-pub fn step(name: &str, needs: &[&str]) -> v1::Step {
+pub(crate) fn step(name: &str, needs: &[&str]) -> v1::Step {
     let command = v1::Command { argv: vec!["/bin/true".into()], ..Default::default() };
     let needs = needs.iter().map(|need| (*need).to_owned()).collect();
     v1::Step { name: name.into(), needs, commands: vec![command], pipes: vec![] }
 }
 
-pub fn spec(steps: Vec<v1::Step>) -> v1::JobSpec {
+pub(crate) fn spec(steps: Vec<v1::Step>) -> v1::JobSpec {
     v1::JobSpec { steps, ..Default::default() }
 }
 
-pub fn simple() -> v1::JobSpec {
+pub(crate) fn simple() -> v1::JobSpec {
     spec(vec![step("main", &[])])
 }
 
-pub fn labelled(name: &str, value: &str) -> v1::JobSpec {
+pub(crate) fn labelled(name: &str, value: &str) -> v1::JobSpec {
     v1::JobSpec { labels: [(name.to_owned(), value.to_owned())].into(), ..simple() }
 }
 
-pub fn exited(code: i32, stdout: &str) -> v1::CommandResult {
+pub(crate) fn exited(code: i32, stdout: &str) -> v1::CommandResult {
     let mut outcome = v1::Outcome { code: Some(code), ..Default::default() };
     outcome.set_kind(v1::OutcomeKind::Exited);
     result(outcome, stdout)
 }
 
-pub fn cancelled() -> v1::CommandResult {
+pub(crate) fn cancelled() -> v1::CommandResult {
     let mut outcome = v1::Outcome::default();
     outcome.set_kind(v1::OutcomeKind::Cancelled);
     result(outcome, "")
 }
 
-pub fn broken() -> v1::CommandResult {
+pub(crate) fn broken() -> v1::CommandResult {
     let mut outcome = v1::Outcome {
         infrastructure_step: "mount".into(),
         infrastructure_errno: Some(5),
@@ -301,25 +301,25 @@ fn result(outcome: v1::Outcome, stdout: &str) -> v1::CommandResult {
 }
 
 /// Runs a job.
-pub async fn run(jobs: &mut JobsClient<Channel>, spec: v1::JobSpec) -> Streaming<v1::JobEvent> {
+pub(crate) async fn run(jobs: &mut JobsClient<Channel>, spec: v1::JobSpec) -> Streaming<v1::JobEvent> {
     jobs.run(v1::RunRequest { spec: Some(spec) }).await.unwrap().into_inner()
 }
 
-pub async fn submit(jobs: &mut JobsClient<Channel>, spec: v1::JobSpec) -> String {
+pub(crate) async fn submit(jobs: &mut JobsClient<Channel>, spec: v1::JobSpec) -> String {
     let request = v1::SubmitRequest { spec: Some(spec), ..Default::default() };
     jobs.submit(request).await.unwrap().into_inner().job_id
 }
 
-pub async fn get(jobs: &mut JobsClient<Channel>, job_id: &str) -> v1::Job {
+pub(crate) async fn get(jobs: &mut JobsClient<Channel>, job_id: &str) -> v1::Job {
     jobs.get(v1::GetRequest { job_id: job_id.into() }).await.unwrap().into_inner()
 }
 
-pub async fn wait(jobs: &mut JobsClient<Channel>, job_id: &str) -> v1::Job {
+pub(crate) async fn wait(jobs: &mut JobsClient<Channel>, job_id: &str) -> v1::Job {
     let answer = timeout(PATIENCE, jobs.wait(v1::WaitRequest { job_id: job_id.into() })).await;
     answer.expect("the job ends").unwrap().into_inner()
 }
 
-pub async fn watch(
+pub(crate) async fn watch(
     jobs: &mut JobsClient<Channel>,
     job_id: &str,
     after: u64,
@@ -329,12 +329,12 @@ pub async fn watch(
     jobs.watch(request).await.unwrap().into_inner()
 }
 
-pub async fn next(events: &mut Streaming<v1::JobEvent>) -> v1::JobEvent {
+pub(crate) async fn next(events: &mut Streaming<v1::JobEvent>) -> v1::JobEvent {
     timeout(PATIENCE, events.message()).await.expect("an event comes").unwrap().expect("the stream goes on")
 }
 
 /// All events up to the end of the stream.
-pub async fn rest(events: &mut Streaming<v1::JobEvent>) -> Vec<v1::JobEvent> {
+pub(crate) async fn rest(events: &mut Streaming<v1::JobEvent>) -> Vec<v1::JobEvent> {
     let mut all = Vec::new();
     while let Some(event) = timeout(PATIENCE, events.message()).await.expect("the stream ends").unwrap() {
         all.push(event);
@@ -343,11 +343,11 @@ pub async fn rest(events: &mut Streaming<v1::JobEvent>) -> Vec<v1::JobEvent> {
 }
 
 /// Events as words, to be compared.
-pub fn words(events: &[v1::JobEvent]) -> Vec<String> {
+pub(crate) fn words(events: &[v1::JobEvent]) -> Vec<String> {
     events.iter().map(word).collect()
 }
 
-pub fn word(event: &v1::JobEvent) -> String {
+pub(crate) fn word(event: &v1::JobEvent) -> String {
     match event.event.as_ref().unwrap() {
         Event::Accepted(_) => "accepted".into(),
         Event::StepStarted(started) => format!("started {}", started.step),

@@ -1,5 +1,8 @@
 //! The tables, and how an older file is brought up to date. A schema that was released is never changed: a new step is added.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +74,10 @@ const STEPS: &[&str] = &[
 /// Opens the file for writing, with its schema up to date.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let named = |source| StoreError::Open { path: path.display().to_string(), source: Arc::new(source) };
+    keep_private(path).map_err(|source| StoreError::Create {
+        path: path.display().to_string(),
+        source: Arc::new(source),
+    })?;
     let mut connection = Connection::open(path).map_err(named)?;
     set_up(&connection).map_err(named)?;
     connection.pragma_update(None, "journal_mode", "wal").map_err(named)?;
@@ -83,6 +90,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     }
     migrate(&mut connection, usize::try_from(found).unwrap_or(0)).map_err(named)?;
     Ok(connection)
+}
+
+/// Jobs are nobody else's matter. SQLite gives its other files the mode of this one.
+fn keep_private(path: &Path) -> io::Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
 /// Opens the file for reading.
