@@ -283,7 +283,7 @@ impl Agent {
             control,
             events: self.events.0.clone(),
         };
-        self.tasks.spawn(task.run().instrument(span));
+        self.tasks.spawn(task.run_guarded().instrument(span));
     }
 
     fn on_cancel(&mut self, cancel: &v1::CancelAttempt) {
@@ -393,6 +393,17 @@ impl Agent {
     }
 }
 
+/// An agent that is dropped in the middle gives its attempts up; their tasks clean up and end by themselves.
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.stop_relays.cancel();
+        for (_, attempt) in self.attempts.unreported() {
+            attempt.control.abandon.cancel();
+            attempt.control.cancel.cancel();
+        }
+    }
+}
+
 /// Runs one attempt and tells the agent.
 struct AttemptTask {
     engine: Arc<Engine>,
@@ -404,6 +415,22 @@ struct AttemptTask {
 }
 
 impl AttemptTask {
+    /// Even a panic of ours ends the attempt: else its heartbeats would go on for ever.
+    async fn run_guarded(self) {
+        let (key, names, events) = (self.key.clone(), self.command_names(), self.events.clone());
+        let task = tokio::spawn(self.run().in_current_span());
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the task of an attempt failed");
+            let report = unrunnable(key.to_wire(), &names, "the worker's task failed");
+            let _agent_gone = events.send(Event::Ended(key, report)).await;
+            let _agent_gone = events.send(Event::Freed).await;
+        }
+    }
+
+    fn command_names(&self) -> Vec<String> {
+        self.order.commands.iter().map(|command| command.name.clone()).collect()
+    }
+
     async fn run(self) {
         tracing::info!("step leased");
         let end = {
@@ -418,8 +445,7 @@ impl AttemptTask {
         let report = if report.encoded_len() < kiln_proto::MAX_MESSAGE_BYTES {
             report
         } else {
-            let names: Vec<String> = self.order.commands.iter().map(|command| command.name.clone()).collect();
-            unrunnable(self.key.to_wire(), &names, "the results do not fit into a message")
+            unrunnable(self.key.to_wire(), &self.command_names(), "the results do not fit into a message")
         };
         tracing::info!("step ended");
         self.tell(Event::Ended(self.key.clone(), report)).await;

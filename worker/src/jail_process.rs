@@ -33,8 +33,15 @@ const LAST_WORDS_BYTES: usize = 2 * 1024;
 pub(crate) struct JailProcess {
     pub(crate) number: u32,
     socket: UnixDatagram,
-    child: Child,
+    /// Taken by whoever ends the jail.
+    process: Option<Process>,
     last_words: LastWords,
+}
+
+/// The child and its uids: the range is free again only when the child is gone.
+#[derive(Debug)]
+struct Process {
+    child: Child,
     _uids: UidRange,
 }
 
@@ -74,20 +81,21 @@ impl JailProcess {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            // A Ctrl-C at the terminal is for the worker alone; it stops its jails in order.
+            // A Ctrl-C at the terminal is for the worker alone; it stops its jails in order. There is no kill on drop: a
+            // jail whose socket closes cleans up after itself, a killed one cannot.
             .process_group(0)
-            .kill_on_drop(true)
             .spawn()
             .map_err(|source| JailError::Spawn { source })?;
         let last_words = LastWords::listen(setup.jail, child.stderr.take());
-        let mut jail = Self { number: setup.jail, socket, child, last_words, _uids: uids };
+        let process = Some(Process { child, _uids: uids });
+        let mut jail = Self { number: setup.jail, socket, process, last_words };
         jail.configure(setup).await?;
         Ok(jail)
     }
 
     /// Whether the process still runs; asks the kernel, does not wait.
     pub(crate) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.process.as_mut().is_some_and(|process| matches!(process.child.try_wait(), Ok(None)))
     }
 
     /// Hands over a plan with its descriptors, in the order that [`Plan`] says.
@@ -134,21 +142,19 @@ impl JailProcess {
     }
 
     /// Ends the jail in order: closes its socket and waits until it has cleaned up and left.
-    pub(crate) async fn stop(self) {
-        let Self { number, socket, mut child, .. } = self;
-        drop(socket);
-        if tokio::time::timeout(LEAVE, child.wait()).await.is_err() {
-            tracing::warn!(jail = number, "a jail did not leave and is killed");
-            if let Err(error) = child.kill().await {
-                tracing::warn!(jail = number, %error, "cannot kill a jail");
-            }
+    pub(crate) async fn stop(mut self) {
+        let process = self.process.take();
+        let number = self.number;
+        drop(self);
+        if let Some(process) = process {
+            process.leave(number).await;
         }
     }
 
     /// Ends the jail at once, and waits until the process is gone.
     pub(crate) async fn destroy(mut self) {
-        if let Err(error) = self.child.kill().await {
-            tracing::warn!(jail = self.number, %error, "cannot kill a jail");
+        if let Some(process) = self.process.take() {
+            process.kill(self.number).await;
         }
     }
 
@@ -184,12 +190,41 @@ impl JailProcess {
 
     /// The socket is closed: says how the process ended, with what it said last.
     async fn died(&mut self) -> JailError {
-        let status = match tokio::time::timeout(LEAVE, self.child.wait()).await {
+        let Some(process) = &mut self.process else {
+            return JailError::Died { status: "it was ended".to_owned(), last_words: self.last_words.text() };
+        };
+        let status = match tokio::time::timeout(LEAVE, process.child.wait()).await {
             Ok(Ok(status)) => describe(status),
             Ok(Err(error)) => format!("its status is unknown ({error})"),
             Err(_elapsed) => "it closed its socket but still runs".to_owned(),
         };
         JailError::Died { status, last_words: self.last_words.text() }
+    }
+}
+
+/// A jail that is let go without being ended (its step was abandoned in the middle): its socket closes now, and it is
+/// seen off in the background.
+impl Drop for JailProcess {
+    fn drop(&mut self) {
+        let number = self.number;
+        if let (Some(process), Ok(runtime)) = (self.process.take(), tokio::runtime::Handle::try_current()) {
+            runtime.spawn(process.leave(number));
+        }
+    }
+}
+
+impl Process {
+    async fn leave(mut self, number: u32) {
+        if tokio::time::timeout(LEAVE, self.child.wait()).await.is_err() {
+            tracing::warn!(jail = number, "a jail did not leave and is killed");
+            self.kill(number).await;
+        }
+    }
+
+    async fn kill(mut self, number: u32) {
+        if let Err(error) = self.child.kill().await {
+            tracing::warn!(jail = number, %error, "cannot kill a jail");
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::Config;
 use crate::connection::Server;
@@ -17,15 +17,15 @@ use crate::languages::Probe;
 /// A server that is just starting is waited for this long.
 const FIRST_REGISTRATION: Duration = Duration::from_secs(30);
 
-/// A worker that is registered and runs steps.
+/// A worker that is registered and runs steps. Dropping it without [`Worker::stop`] gives its steps up.
 #[derive(Debug)]
 pub struct Worker {
     engine: Arc<Engine>,
     drain: Duration,
     requests: mpsc::Sender<AgentRequest>,
     state: watch::Receiver<AgentState>,
-    agent: JoinHandle<()>,
-    probe: Option<(CancellationToken, JoinHandle<()>)>,
+    agent: AbortOnDropHandle<()>,
+    probe: Option<(CancellationToken, AbortOnDropHandle<()>)>,
 }
 
 /// Why a worker did not become ready.
@@ -66,7 +66,7 @@ impl Worker {
             drain: config.drain,
             requests: requests.clone(),
             state,
-            agent: tokio::spawn(agent.run()),
+            agent: AbortOnDropHandle::new(tokio::spawn(agent.run())),
             probe: None,
         };
         if let Err(error) = worker.registered(server.address()).await {
@@ -83,7 +83,7 @@ impl Worker {
                 occupied,
                 requests,
             };
-            worker.probe = Some((stop.clone(), tokio::spawn(probe.run(stop))));
+            worker.probe = Some((stop.clone(), AbortOnDropHandle::new(tokio::spawn(probe.run(stop)))));
         }
         Ok(worker)
     }
