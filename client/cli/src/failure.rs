@@ -113,10 +113,12 @@ impl From<ClientError> for Failure {
             (_, Some(Code::NotFound | Code::AlreadyExists | Code::FailedPrecondition)) => exit::NEGATIVE,
             _ => exit::KILN_FAILED,
         };
-        let message = if violations.is_empty() {
-            with_sources(&error)
-        } else {
-            "the server refused the job:".to_owned()
+        let message = match &error {
+            _ if violations.is_empty() => with_sources(&error),
+            ClientError::Call { call: "Run" | "Submit" | "SubmitBatch", .. } => {
+                "the server refused the job:".to_owned()
+            }
+            _ => "the server refused the request:".to_owned(),
         };
         let next = next_step(&error, reason.as_deref());
         Failure { exit, message, next, reason, violations }

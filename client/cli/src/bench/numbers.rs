@@ -102,11 +102,11 @@ mod tests {
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
-        let row = row("a", 0, (1..=200).rev());
-        assert_eq!((row.p50_us, row.p95_us, row.p99_us), (100, 190, 198));
-        assert_eq!(row.per_second, Some(100.0));
-        let one = super::tests::row("b", 0, [7]);
-        assert_eq!((one.p50_us, one.p99_us), (7, 7));
+        let many = row("a", 0, (1..=200).rev());
+        assert_eq!((many.p50_us, many.p95_us, many.p99_us), (100, 190, 198));
+        assert_eq!(many.per_second, Some(100.0));
+        let single = row("b", 0, [7]);
+        assert_eq!((single.p50_us, single.p99_us), (7, 7));
     }
 
     #[test]

@@ -77,9 +77,17 @@ fn arguments(name: &str) -> Result<Arguments, Failure> {
             all.extend(["--".to_owned(), PROGRAM.to_owned()]);
             Arguments::Fixed(all)
         }
-        "crun" => Arguments::Container { before: words("--cgroup-manager=disabled run"), bundle: bundle()? },
-        _ => Arguments::Container { before: words("run"), bundle: bundle()? },
+        "crun" => container("--cgroup-manager=disabled")?,
+        _ => container("")?,
     })
+}
+
+/// An OCI runtime that keeps its state beside the bundle, so that nothing of it stays.
+fn container(flags: &str) -> Result<Arguments, Failure> {
+    let bundle = bundle()?;
+    let mut before: Vec<String> = flags.split_whitespace().map(str::to_owned).collect();
+    before.extend(["--root".to_owned(), bundle.path().join("state").display().to_string(), "run".to_owned()]);
+    Ok(Arguments::Container { before, bundle })
 }
 
 fn present() -> impl Iterator<Item = &'static str> {

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use kiln_client::Client;
-use kiln_proto::v1::{Job, JobState, Output};
+use kiln_proto::v1::{CommandResult, Job, JobState, Output};
 
 use crate::context::Context;
 use crate::exit;
@@ -98,12 +98,21 @@ pub(crate) async fn print_streams(client: &Client, job: &Job) -> Result<(), Fail
     for step in &job.steps {
         let compiler = job.steps.len() > 1 && step.name == exit::COMPILE_STEP;
         for result in &step.commands {
-            let out = if compiler { Sink::Stderr } else { Sink::Stdout };
-            write_output(client, result.stdout.as_ref(), out).await?;
-            write_output(client, result.stderr.as_ref(), Sink::Stderr).await?;
+            print_streams_of(client, result, compiler).await?;
         }
     }
     Ok(())
+}
+
+/// What one command wrote; both streams on stderr for a compiler.
+pub(crate) async fn print_streams_of(
+    client: &Client,
+    result: &CommandResult,
+    compiler: bool,
+) -> Result<(), Failure> {
+    let out = if compiler { Sink::Stderr } else { Sink::Stdout };
+    write_output(client, result.stdout.as_ref(), out).await?;
+    write_output(client, result.stderr.as_ref(), Sink::Stderr).await
 }
 
 #[derive(Clone, Copy)]

@@ -44,7 +44,10 @@ pub(crate) async fn run(args: LanguagesArgs, context: &Context) -> Result<u8, Fa
         return Ok(exit::SUCCESS);
     }
     if shown.is_empty() {
-        note("no language was found; install compilers or interpreters, or see --all");
+        note(match &context.settings.client_server {
+            Some(_) => "no worker has found a language yet; workers look while no job wants them",
+            None => "no language was found; install compilers or interpreters, or see --all",
+        });
         return Ok(exit::SUCCESS);
     }
     print(&languages_table(shown.into_iter().map(|(language, version)| (language, version.as_deref()))))?;

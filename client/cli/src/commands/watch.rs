@@ -1,8 +1,12 @@
 //! `kiln watch`: a job's events, from the beginning, then as they happen.
 
-use clap::Args;
-use kiln_proto::v1::{JobEvent, WatchRequest, job_event::Event};
+use std::collections::HashSet;
 
+use clap::Args;
+use kiln_client::Client;
+use kiln_proto::v1::{CommandFinished, JobEvent, WatchRequest, job_event::Event};
+
+use super::get::print_streams_of;
 use super::run::explain_end;
 use crate::context::Context;
 use crate::exit;
@@ -37,16 +41,40 @@ pub(crate) struct WatchArgs {
 
 pub(crate) async fn run(args: WatchArgs, context: &Context) -> Result<u8, Failure> {
     let client = context.client().await?;
-    let request = WatchRequest { job_id: args.id, after_sequence: args.after, output: !args.no_output };
+    let wants_output = !args.no_output;
+    let request = WatchRequest { job_id: args.id, after_sequence: args.after, output: wants_output };
     let mut events = client.watch(request).await?;
     let mut live = Live::new(context.format, Route::CompilerToStderr(exit::COMPILE_STEP));
+    let mut seen_live = HashSet::new();
     while let Some(event) = events.next_event().await? {
-        match context.format {
-            Format::Json => print_json(&json::event::event(&event))?,
-            Format::People => tell(event, &mut live).await?,
+        if context.format == Format::Json {
+            print_json(&json::event::event(&event))?;
+            continue;
         }
+        if let Some(Event::Output(chunk)) = &event.event {
+            seen_live.insert((chunk.step.clone(), chunk.command.clone()));
+        }
+        if let Some(Event::CommandFinished(finished)) = &event.event
+            && wants_output
+        {
+            output_of_finished(&client, finished, &seen_live).await?;
+        }
+        tell(event, &mut live).await?;
     }
     Ok(exit::SUCCESS)
+}
+
+/// The output of a command that had ended before we watched: it comes with its result, not as chunks.
+async fn output_of_finished(
+    client: &Client,
+    finished: &CommandFinished,
+    seen_live: &HashSet<(String, String)>,
+) -> Result<(), Failure> {
+    let Some(result) = &finished.result else { return Ok(()) };
+    if seen_live.contains(&(finished.step.clone(), result.name.clone())) {
+        return Ok(());
+    }
+    print_streams_of(client, result, finished.step == exit::COMPILE_STEP).await
 }
 
 async fn tell(event: JobEvent, live: &mut Live) -> Result<(), Failure> {
