@@ -141,7 +141,12 @@ impl Server {
             stop: stop.clone(),
         });
         let mut tasks = JoinSet::new();
-        tasks.spawn(owner.run(commands));
+        // Without its owner the server is none: whatever ends the owner, a panic too, ends all.
+        let with_owner = stop.clone().drop_guard();
+        tasks.spawn(async move {
+            owner.run(commands).await;
+            drop(with_owner);
+        });
         tasks.spawn(housekeeping::run(context.clone()));
         let (health, routes) = services(context).await?;
         let (listening, sockets) = serve(bound, &routes, &stop, &mut tasks);
@@ -155,6 +160,11 @@ impl Server {
     /// Where it listens, with real ports.
     pub fn listening(&self) -> &[Listen] {
         &self.listening
+    }
+
+    /// Waits until the server has ended by itself, which is a failure: it should then be stopped and started again.
+    pub async fn failed(&self) {
+        self.stop.cancelled().await;
     }
 
     /// Ends gracefully: what is accepted stays stored, streams end, running attempts are left to their workers.

@@ -20,19 +20,42 @@ use crate::store::{AcceptJob, Accepted, Idempotency};
 pub(super) struct Checked {
     spec: JobSpec,
     wire: v1::JobSpec,
-    /// Of the specification as the client meant it: image names are not resolved in it.
+    /// Of the specification as the client meant it, image names not resolved; zeros when there is no key to remember it by.
     fingerprint: [u8; 32],
     pins: Pins,
     size: usize,
 }
 
+/// Will the specification be compared with another one?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Identity {
+    /// It has an idempotency key.
+    Keyed,
+    /// It has none.
+    Unkeyed,
+}
+
+impl Identity {
+    pub(super) fn of(key: &Option<String>) -> Self {
+        if key.is_some() { Self::Keyed } else { Self::Unkeyed }
+    }
+}
+
 impl Context {
     /// Checks a specification. `at` is the path of its field, empty or ending with a dot.
-    pub(super) async fn check(&self, spec: Option<v1::JobSpec>, at: &str) -> Result<Checked, Status> {
+    pub(super) async fn check(
+        &self,
+        spec: Option<v1::JobSpec>,
+        at: &str,
+        identity: Identity,
+    ) -> Result<Checked, Status> {
         let spec = spec.unwrap_or_default();
         let mut spec = JobSpec::check(spec, &self.config.limits)
             .map_err(|invalid| Reason::InvalidJob.status_for(&below(invalid, at)))?;
-        let fingerprint = *blake3::hash(&spec.to_wire().encode_to_vec()).as_bytes();
+        let fingerprint = match identity {
+            Identity::Keyed => *blake3::hash(&spec.to_wire().encode_to_vec()).as_bytes(),
+            Identity::Unkeyed => [0; 32],
+        };
         self.resolve_images(&mut spec, at)?;
         // Pinned first, so that nothing found now is collected before the job is known to the store.
         let pins = self.blobs.pin(blobs_named(&spec));

@@ -17,7 +17,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 
 use super::Api;
-use super::accepting::{Checked, idempotency_key};
+use super::accepting::{Checked, Identity, idempotency_key};
 use super::errors::{field, not_joined, store_failed, unreadable};
 use crate::jobs::fitting::fitting;
 use crate::jobs::live::key_of;
@@ -37,11 +37,11 @@ impl Jobs for Api {
     async fn run(&self, request: Request<v1::RunRequest>) -> Result<Response<Events>, Status> {
         let context = &self.0;
         let deadline = deadline(request.metadata());
-        let checked = context.check(request.into_inner().spec, "").await?;
+        let checked = context.check(request.into_inner().spec, "", Identity::Unkeyed).await?;
         let admitted = context.admit([&checked])?.pop().unwrap_or_default();
         let id = JobId::now();
         let wanted = Wanted { after_sequence: 0, output: true };
-        let (watching, seat) = self.watching(key_of(id), Bond::Tied, deadline, wanted);
+        let (watching, seat) = self.watching(id, Bond::Tied, deadline, wanted);
         context.enqueue_fleeting(id, checked, admitted, seat).await?;
         Ok(Response::new(Box::pin(watching.into_stream())))
     }
@@ -52,7 +52,7 @@ impl Jobs for Api {
     ) -> Result<Response<v1::SubmitResponse>, Status> {
         let request = request.into_inner();
         let key = idempotency_key(request.idempotency_key, "")?;
-        let checked = self.0.check(request.spec, "").await?;
+        let checked = self.0.check(request.spec, "", Identity::of(&key)).await?;
         let mut responses = self.store_and_enqueue(vec![(checked, key)]).await?;
         Ok(Response::new(responses.pop().ok_or_else(shutting_down)?))
     }
@@ -68,7 +68,8 @@ impl Jobs for Api {
         let mut jobs = Vec::with_capacity(requests.len());
         for (index, request) in requests.into_iter().enumerate() {
             let key = idempotency_key(request.idempotency_key, &format!("jobs[{index}]."))?;
-            jobs.push((self.0.check(request.spec, &format!("jobs[{index}].spec.")).await?, key));
+            let at = format!("jobs[{index}].spec.");
+            jobs.push((self.0.check(request.spec, &at, Identity::of(&key)).await?, key));
         }
         let jobs = self.store_and_enqueue(jobs).await?;
         Ok(Response::new(v1::SubmitBatchResponse { jobs }))
@@ -88,9 +89,10 @@ impl Jobs for Api {
 
     async fn watch(&self, request: Request<v1::WatchRequest>) -> Result<Response<Events>, Status> {
         let request = request.into_inner();
-        let job = job_key(&request.job_id)?;
+        let id = job_id(&request.job_id)?;
+        let job = key_of(id);
         let wanted = Wanted { after_sequence: request.after_sequence, output: request.output };
-        let (watching, seat) = self.watching(job, Bond::Loose, None, wanted);
+        let (watching, seat) = self.watching(id, Bond::Loose, None, wanted);
         if self.0.dispatcher.ask(|reply| Command::Watch { job, seat, reply }).await? {
             return Ok(Response::new(Box::pin(watching.into_stream())));
         }
@@ -135,13 +137,13 @@ impl Jobs for Api {
 impl Api {
     fn watching(
         &self,
-        job: JobKey,
+        id: JobId,
         bond: Bond,
         deadline: Option<Instant>,
         wanted: Wanted,
     ) -> (Watching, crate::jobs::Seat) {
         let (dispatcher, blobs) = (self.0.dispatcher.clone(), self.0.blobs.clone());
-        Watching::new(dispatcher, blobs, job, bond, deadline, wanted)
+        Watching::new(dispatcher, blobs, id, bond, deadline, wanted)
     }
 
     /// In a task of its own: a client that goes away must not leave a stored job unqueued.
@@ -183,9 +185,12 @@ impl Api {
     }
 }
 
+fn job_id(text: &str) -> Result<JobId, Status> {
+    text.parse().map_err(|error| field("job_id", error))
+}
+
 fn job_key(text: &str) -> Result<JobKey, Status> {
-    let id: JobId = text.parse().map_err(|error| field("job_id", error))?;
-    Ok(key_of(id))
+    job_id(text).map(key_of)
 }
 
 fn unknown_job() -> Status {

@@ -87,7 +87,6 @@ impl Owner {
         loop {
             let wake = self.queue.next_wake().map(|wake| tokio::time::Instant::from_std(self.origin + wake));
             tokio::select! {
-                biased;
                 () = stop.cancelled() => return,
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
@@ -98,6 +97,14 @@ impl Owner {
                     self.apply(Event::Tick);
                 }
             }
+            self.give_up_workers();
+        }
+    }
+
+    /// Workers that could not be sent something get no more leases; what they hold expires, unless they come back before.
+    fn give_up_workers(&mut self) {
+        while let Some(worker) = self.workers.next_given_up() {
+            self.apply(Event::WorkerLeft { worker });
         }
     }
 

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use kiln_proto::model::Digest;
+use kiln_proto::model::{Digest, JobId};
 use kiln_proto::v1::job_event::Event;
 use kiln_proto::{OUTPUT_CHUNK_BYTES, v1};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::{Code, Status};
 
+use super::live::key_of;
 use super::relays::{Relay, Relayed};
 use super::{Command, Dispatcher, shutting_down};
 use crate::blobs::Blobs;
@@ -93,6 +94,7 @@ pub(crate) struct Watching {
     dispatcher: Dispatcher,
     blobs: Arc<Blobs>,
     job: JobKey,
+    job_id: String,
     bond: Bond,
     deadline: Option<Instant>,
     notices: mpsc::Receiver<Notice>,
@@ -149,7 +151,7 @@ impl Watching {
     pub(crate) fn new(
         dispatcher: Dispatcher,
         blobs: Arc<Blobs>,
-        job: JobKey,
+        id: JobId,
         bond: Bond,
         deadline: Option<Instant>,
         wanted: Wanted,
@@ -158,7 +160,8 @@ impl Watching {
         let watching = Self {
             dispatcher,
             blobs,
-            job,
+            job: key_of(id),
+            job_id: id.to_string(),
             bond,
             deadline,
             notices,
@@ -274,9 +277,7 @@ impl Watching {
     fn show(&mut self, output: v1::OutputChunk) {
         let event = v1::JobEvent {
             sequence: self.last_sequence,
-            job_id: kiln_proto::model::JobId::from_bytes(self.job.0.to_be_bytes())
-                .map(|id| id.to_string())
-                .unwrap_or_default(),
+            job_id: self.job_id.clone(),
             unix_us: crate::clock::unix_us(),
             event: Some(Event::Output(output)),
         };

@@ -28,6 +28,8 @@ struct Worker {
 pub(crate) struct Workers {
     by_key: BTreeMap<WorkerKey, Worker>,
     by_name: HashMap<WorkerName, WorkerKey>,
+    /// Could not be sent something; the queue does not know yet.
+    given_up: Vec<WorkerKey>,
 }
 
 impl Workers {
@@ -50,12 +52,22 @@ impl Workers {
     /// False when the worker is gone or does not read: the lease will expire.
     pub(crate) fn send(&mut self, key: WorkerKey, message: v1::server_message::Message) -> bool {
         let Some(worker) = self.by_key.get(&key) else { return false };
-        if worker.registration.outbox.try_send(message).is_ok() {
-            return true;
+        match worker.registration.outbox.try_send(message) {
+            Ok(()) => return true,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                tracing::warn!(worker.id = %worker.name, "worker does not read its messages: connection dropped");
+            }
+            // Its stream has ended; that it left is on its way here.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
         }
-        tracing::warn!(worker.id = %worker.name, "worker does not read its messages: connection dropped");
         self.leave(key);
+        self.given_up.push(key);
         false
+    }
+
+    /// A worker that was given up since the last time.
+    pub(crate) fn next_given_up(&mut self) -> Option<WorkerKey> {
+        self.given_up.pop()
     }
 
     pub(crate) fn by_name(&self, name: &str) -> Option<WorkerKey> {
