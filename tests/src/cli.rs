@@ -95,14 +95,6 @@ impl Said {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// stdout as one JSON value per line.
-    #[track_caller]
-    pub fn lines_of_json(&self) -> Vec<Value> {
-        let value =
-            |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}: {self}"));
-        self.text().lines().map(value).collect()
-    }
-
     /// stdout as one JSON value.
     #[track_caller]
     pub fn json(&self) -> Value {

@@ -6,6 +6,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -17,6 +18,12 @@ use crate::binary;
 
 /// How long a service may take until it is ready or has stopped: generous, since machines may be loaded.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A number that no other test of this machine uses now: as the duration of a sleep it marks a process to be found.
+pub fn own_number(first_digit: u32) -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{first_digit}{:07}{:02}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed) % 100)
+}
 
 /// The private directories of one test: `kiln.sock`, `data/`, `tmp/` and whatever the test puts there.
 pub struct Place {
@@ -270,21 +277,24 @@ fn configuration(place: &Place, data: &str, options: &Options, sections: &[&str]
     merge(text, &options.config)
 }
 
-/// Adds the test's own lines: those of a section that exists go into it, as TOML knows each table once.
-fn merge(mut text: String, more: &str) -> String {
-    let mut section = String::new();
-    for line in more.lines().map(str::trim).filter(|line| !line.is_empty()) {
+/// Adds the test's own lines: each goes into its section, in the place of a line with the same key.
+fn merge(text: String, more: &str) -> String {
+    let mut sections: Vec<(String, Vec<String>)> = Vec::new();
+    let mut at = 0;
+    for line in text.lines().chain(more.lines()).map(str::trim).filter(|line| !line.is_empty()) {
         if line.starts_with('[') {
-            section = line.to_owned();
-            if !text.lines().any(|present| present == section) {
-                text.push_str(&format!("{section}\n"));
-            }
+            at = sections.iter().position(|(name, _)| name == line).unwrap_or_else(|| {
+                sections.push((line.to_owned(), Vec::new()));
+                sections.len() - 1
+            });
             continue;
         }
-        let at = text.find(&format!("{section}\n")).expect("just made") + section.len() + 1;
-        text.insert_str(at, &format!("{line}\n"));
+        let key = |line: &str| line.split('=').next().unwrap_or(line).trim().to_owned();
+        let lines = &mut sections[at].1;
+        lines.retain(|present| key(present) != key(line));
+        lines.push(line.to_owned());
     }
-    text
+    sections.into_iter().map(|(name, lines)| format!("{name}\n{}\n", lines.join("\n"))).collect()
 }
 
 /// Collects lines and tells once when one says that the service is ready.

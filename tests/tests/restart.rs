@@ -6,7 +6,7 @@ use std::time::Duration;
 use kiln_proto::v1::{Job, JobState, JobVerdict, StepState};
 use kiln_tests::api::Api;
 use kiln_tests::census::{command_line, eventually, family, groups_of, job_processes};
-use kiln_tests::service::{Options, Place, Service, Up};
+use kiln_tests::service::{Options, Place, Service, Up, own_number};
 use kiln_tests::spec::{Cmd, after, file_of, inline, job, sh};
 use kiln_tests::verdict::{assert_verdict, stderr, stdout, step};
 use rustix::process::{Pid, Signal, kill_process};
@@ -101,7 +101,7 @@ async fn a_killed_workers_jobs_run_elsewhere_and_nothing_of_it_stays() {
     let _server = Service::server(&place, &hasty(1));
     let api = Api::connect(&place.address()).await;
     let doomed = Service::worker(&place, "doomed", &hasty(2));
-    let mark = format!("{}", 600_000 + std::process::id());
+    let mark = own_number(1);
     let mut ids = Vec::new();
     for n in 0..2 {
         ids.push(api.submit(sh(&format!("sleep {mark} & sleep 4; echo {n}")).job()).await);
@@ -129,7 +129,7 @@ async fn a_killed_workers_jobs_run_elsewhere_and_nothing_of_it_stays() {
 async fn a_killed_jail_is_infrastructures_failure_and_the_job_is_tried_again() {
     let up = Up::start(&hasty(1));
     let api = Api::connect(&up.address()).await;
-    let mark = format!("{}", 700_000 + std::process::id());
+    let mark = own_number(1);
     let id = api.submit(sh(&format!("sleep {mark} & sleep 2; echo survived")).job()).await;
     eventually("it runs", PATIENCE, || !job_processes(&format!("sleep {mark}")).is_empty());
     let jails: Vec<u32> = family(up.service.pid())
@@ -156,7 +156,7 @@ async fn a_job_whose_worker_dies_again_and_again_ends_as_infrastructure() {
     let options = hasty(1).config("[server]\nmax_attempts = 2");
     let _server = Service::server(&place, &options);
     let api = Api::connect(&place.address()).await;
-    let mark = format!("{}", 800_000 + std::process::id());
+    let mark = own_number(1);
     let id = api.submit(sh(&format!("sleep {mark}")).limits(|l| l.wall_ms = Some(600_000)).job()).await;
     for name in ["one", "two"] {
         let worker = Service::worker(&place, name, &hasty(1));

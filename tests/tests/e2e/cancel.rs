@@ -5,15 +5,10 @@ use std::time::Duration;
 use kiln_proto::v1::{CancelRequest, JobState, JobVerdict, RunRequest, job_event};
 use kiln_tests::api::Api;
 use kiln_tests::census::{eventually, job_processes};
-use kiln_tests::service::{Options, Up};
+use kiln_tests::service::{Options, Up, own_number};
 use kiln_tests::spec::{cmd, sh};
 use kiln_tests::verdict::{Ended, assert_ended, assert_verdict};
 use tonic::Request;
-
-/// A duration that no other test sleeps for, so that the sleeping process is told apart from outside.
-fn own_sleep() -> String {
-    format!("5{}", std::process::id())
-}
 
 fn sleeps(duration: &str) -> bool {
     !job_processes(&format!("sleep {duration}")).is_empty()
@@ -23,7 +18,7 @@ fn sleeps(duration: &str) -> bool {
 async fn a_running_job_is_cancelled_and_its_processes_are_gone() {
     let up = Up::start(&Options::default());
     let api = Api::connect(&up.address()).await;
-    let duration = own_sleep();
+    let duration = own_number(1);
     let id = api.submit(cmd(["sleep", &duration]).limits(|l| l.wall_ms = Some(600_000)).job()).await;
     eventually("the job runs", Duration::from_secs(30), || sleeps(&duration));
     api.jobs.clone().cancel(CancelRequest { job_id: id.clone() }).await.expect("cancelled");
@@ -53,7 +48,7 @@ async fn a_queued_job_is_cancelled_before_it_runs() {
 async fn a_caller_that_vanishes_cancels_its_run() {
     let up = Up::start(&Options::default());
     let api = Api::connect(&up.address()).await;
-    let duration = own_sleep();
+    let duration = own_number(1);
     let spec =
         sh(&format!("echo started; exec sleep {duration}")).limits(|l| l.wall_ms = Some(600_000)).job();
     let mut events =
@@ -73,7 +68,7 @@ async fn a_caller_that_vanishes_cancels_its_run() {
 async fn a_calls_deadline_cancels_its_run() {
     let up = Up::start(&Options::default());
     let api = Api::connect(&up.address()).await;
-    let duration = own_sleep();
+    let duration = own_number(1);
     let spec = cmd(["sleep", &duration]).limits(|l| l.wall_ms = Some(600_000)).job();
     let mut request = Request::new(RunRequest { spec: Some(spec) });
     request.set_timeout(Duration::from_secs(4));

@@ -96,7 +96,8 @@ fn submit_can_wait() {
 #[test]
 fn languages_are_listed_with_versions() {
     let said = kiln(["languages", "--json"]).said().exits(0);
-    let all = said.lines_of_json();
+    let value = said.json();
+    let all = at(&value, "/languages").as_array().expect("a list");
     for name in ["c", "cpp", "python", "perl", "bash", "java", "javascript"] {
         let entry =
             all.iter().find(|entry| entry["name"] == name).unwrap_or_else(|| panic!("{name}: {said}"));

@@ -57,11 +57,11 @@ fn every_language_of_an_example_is_one_that_kiln_knows() {
 
 /// What `kiln languages` finds on this host.
 fn languages() -> BTreeSet<String> {
-    let said = kiln(["languages", "--json"]).said().exits(0);
+    let value = kiln(["languages", "--json"]).said().exits(0).json();
     let found =
         |entry: &serde_json::Value| entry["version"].as_str().is_some_and(|version| !version.is_empty());
-    let names = said.lines_of_json().into_iter().filter(found);
-    names.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
+    let entries = value["languages"].as_array().expect("a list").iter().filter(|entry| found(entry));
+    entries.filter_map(|entry| entry["name"].as_str().map(str::to_owned)).collect()
 }
 
 fn examples() -> Vec<Example> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kiln_tests::census::{eventually, family, groups_of, job_processes};
 use kiln_tests::cli::{Said, kiln};
-use kiln_tests::service::Place;
+use kiln_tests::service::{Place, own_number};
 use rustix::process::{Pid, Signal, kill_process};
 
 #[test]
@@ -85,7 +85,7 @@ fn wrong_usage_is_2() {
 
 #[test]
 fn ctrl_c_is_130_and_nothing_stays() {
-    let duration = format!("6{}", std::process::id());
+    let duration = own_number(1);
     let script = format!("echo started; exec sleep {duration}");
     let (mut child, words) = kiln(["run", "--wall", "10m", "--", "sh", "-c", &script]).spawn();
     let mut first = [0; 8];

@@ -15,34 +15,43 @@ const SOURCE: &str = "#include <stdio.h>\nint main(void){ int n=0,s=0; while(sca
 #[tokio::test(flavor = "multi_thread")]
 async fn python_runs_and_submits_the_same_job_with_the_same_result() {
     let place = Place::new();
-    let _server = Service::server(&place, &Options::default());
+    let listen = format!("[server]\nlisten = [\"{}\", \"tcp:127.0.0.1:0\"]", place.address());
+    let server = Service::server(&place, &Options::default().config(&listen));
     let _first = Service::worker(&place, "first", &Options::slots(1));
     let _second = Service::worker(&place, "second", &Options::slots(1));
-    let said = python_client(&place);
     let api = Api::connect(&place.address()).await;
     let ours = api.run(c_job(SOURCE, |run| run.stdin(kiln_tests::spec::inline("1 2 3 4")))).await.job;
     let expected = stdout(&step(&ours, "run").commands[0]);
     assert_eq!(expected, "sum 10\n");
-    for way in ["run", "submit"] {
-        let result = &said[way];
-        assert_eq!(
-            (&result["stdout"], &result["code"]),
-            (&Value::from(expected.clone()), &Value::from(4)),
-            "{said:#}"
-        );
-        assert_eq!(result["verdict"], "JOB_VERDICT_FAILED", "exit 4 is a failure: {said:#}");
+    generate_stubs(&place);
+    for address in [place.address(), loopback(&server)] {
+        let said = python_client(&place, &address);
+        for way in ["run", "submit"] {
+            let result = &said[way];
+            assert_eq!(
+                (&result["stdout"], &result["code"]),
+                (&Value::from(expected.clone()), &Value::from(4)),
+                "{said:#}"
+            );
+            assert_eq!(result["verdict"], "JOB_VERDICT_FAILED", "exit 4 is a failure: {said:#}");
+        }
+        assert_eq!(said["refused"]["code"], "INVALID_ARGUMENT", "{said:#}");
+        assert_eq!(said["refused"]["reason"], "INVALID_JOB", "{said:#}");
     }
-    assert_eq!(said["refused"]["code"], "INVALID_ARGUMENT", "{said:#}");
-    assert_eq!(said["refused"]["reason"], "INVALID_JOB", "{said:#}");
 }
 
-/// Generates the stubs and runs `tests/foreign/client.py` against the place's server.
-fn python_client(place: &Place) -> Value {
-    let python = python();
+/// The port that the server chose, from its ready line.
+fn loopback(server: &Service) -> String {
+    let log = server.log().join("\n");
+    let port = log.split("127.0.0.1:").nth(1).unwrap_or_else(|| panic!("no port in {log}"));
+    format!("127.0.0.1:{}", port.chars().take_while(char::is_ascii_digit).collect::<String>())
+}
+
+fn generate_stubs(place: &Place) {
     let generated = place.path("generated");
     std::fs::create_dir(&generated).expect("a new directory");
     let proto = repository().join("proto/proto");
-    let mut protoc = Command::new(&python);
+    let mut protoc = Command::new(python());
     protoc.args(["-m", "grpc_tools.protoc"]).arg(format!("-I{}", proto.display()));
     protoc
         .arg(format!("--python_out={}", generated.display()))
@@ -50,9 +59,13 @@ fn python_client(place: &Place) -> Value {
     protoc.args(["job", "jobs", "blobs", "images", "fleet"].map(|name| format!("kiln/v1/{name}.proto")));
     let made = protoc.output().expect("start python");
     assert!(made.status.success(), "protoc: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// Runs `tests/foreign/client.py` against a server.
+fn python_client(place: &Place, address: &str) -> Value {
     let script = repository().join("tests/foreign/client.py");
-    let mut client = Command::new(&python);
-    client.arg(script).arg(place.address()).arg(SOURCE).env("PYTHONPATH", &generated);
+    let mut client = Command::new(python());
+    client.arg(script).arg(address).arg(SOURCE).env("PYTHONPATH", place.path("generated"));
     let said = client.output().expect("start python");
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     let errors = String::from_utf8_lossy(&said.stderr).into_owned();

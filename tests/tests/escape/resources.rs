@@ -5,6 +5,7 @@ use std::time::Duration;
 use kiln_proto::v1::{CommandResult, LimitName};
 use kiln_tests::census::{eventually, job_processes, resident_bytes};
 use kiln_tests::hostile::{MEMORY_BYTES, PIDS, assert_held};
+use kiln_tests::service::own_number;
 use kiln_tests::spec::MIB;
 use kiln_tests::verdict::{Ended, assert_ended, assert_stopped_by, cpu_us, ended, evidence, stdout, usage};
 
@@ -22,7 +23,7 @@ async fn c1_bombs_of_processes_and_threads_are_stopped_by_the_pids_limit() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c2_daemons_die_with_their_job() {
     let attacked = Attacked::start().await;
-    let duration = format!("7{}", std::process::id());
+    let duration = own_number(1);
     let result = attacked.by("C2-daemons", &[&duration]).await;
     assert_held(&result);
     assert!(evidence(&result).left_running.is_some_and(|left| left >= 5), "{result:#?}");
