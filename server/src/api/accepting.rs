@@ -5,6 +5,7 @@ use kiln_proto::status::Reason;
 use kiln_proto::{Invalid, Violation, v1};
 use prost::Message;
 use tonic::Status;
+use tonic::metadata::MetadataMap;
 
 use super::Context;
 use super::errors::{blob_refused, field, not_joined, store_failed};
@@ -24,6 +25,8 @@ pub(super) struct Checked {
     fingerprint: [u8; 32],
     pins: Pins,
     size: usize,
+    /// W3C trace context of the call; may be empty.
+    traceparent: String,
 }
 
 /// Will the specification be compared with another one?
@@ -62,7 +65,7 @@ impl Context {
         self.find_blobs(&spec, at).await?;
         let wire = spec.to_wire();
         let size = wire.encoded_len();
-        Ok(Checked { spec, wire, fingerprint, pins, size })
+        Ok(Checked { spec, wire, fingerprint, pins, size, traceparent: String::new() })
     }
 
     /// The right to queue these jobs, all or none.
@@ -157,6 +160,14 @@ impl Context {
 }
 
 impl Checked {
+    /// The same, as part of the caller's trace.
+    pub(super) fn traced(self, metadata: &MetadataMap) -> Self {
+        let given = metadata.get("traceparent").and_then(|value| value.to_str().ok());
+        // "00-" and so on: 55 characters in version 00, https://www.w3.org/TR/trace-context/#traceparent-header
+        let traceparent = given.filter(|text| text.len() == 55).unwrap_or_default().to_owned();
+        Self { traceparent, ..self }
+    }
+
     fn row(&self, id: JobId, key: Option<String>, now_us: u64, epoch: u64) -> AcceptJob {
         let labels = self.spec.labels.to_wire().into_iter().collect();
         let fingerprint = self.fingerprint;
@@ -172,7 +183,9 @@ impl Checked {
     }
 
     fn into_live(self, id: JobId, durability: Durability, admitted: Admitted, now_us: u64) -> LiveJob {
-        LiveJob::accepted(id, self.spec, self.wire, durability, (admitted, self.pins), now_us)
+        let mut job = LiveJob::accepted(id, self.spec, self.wire, durability, (admitted, self.pins), now_us);
+        job.traceparent = self.traceparent;
+        job
     }
 }
 

@@ -36,8 +36,9 @@ impl Jobs for Api {
 
     async fn run(&self, request: Request<v1::RunRequest>) -> Result<Response<Events>, Status> {
         let context = &self.0;
-        let deadline = deadline(request.metadata());
-        let checked = context.check(request.into_inner().spec, "", Identity::Unkeyed).await?;
+        let (metadata, _, request) = request.into_parts();
+        let deadline = deadline(&metadata);
+        let checked = context.check(request.spec, "", Identity::Unkeyed).await?.traced(&metadata);
         let admitted = context.admit([&checked])?.pop().unwrap_or_default();
         let id = JobId::now();
         let wanted = Wanted { after_sequence: 0, output: true };
@@ -50,9 +51,9 @@ impl Jobs for Api {
         &self,
         request: Request<v1::SubmitRequest>,
     ) -> Result<Response<v1::SubmitResponse>, Status> {
-        let request = request.into_inner();
+        let (metadata, _, request) = request.into_parts();
         let key = idempotency_key(request.idempotency_key, "")?;
-        let checked = self.0.check(request.spec, "", Identity::of(&key)).await?;
+        let checked = self.0.check(request.spec, "", Identity::of(&key)).await?.traced(&metadata);
         let mut responses = self.store_and_enqueue(vec![(checked, key)]).await?;
         Ok(Response::new(responses.pop().ok_or_else(shutting_down)?))
     }

@@ -47,7 +47,7 @@ pub(crate) fn build(job: &LiveJob, attempt: Attempt, max_file_bytes: u64) -> Res
         durable: job.is_durable() || is_read_later(job, attempt.step),
         relays: Vec::new(),
         max_file_bytes,
-        traceparent: String::new(),
+        traceparent: job.traceparent.clone(),
     };
     if !fits(&lease) {
         return Err(Unresolved::TooLarge { bytes: lease.encoded_len() });

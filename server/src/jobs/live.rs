@@ -35,6 +35,8 @@ pub(crate) struct LiveJob {
     pub(crate) wire: v1::JobSpec,
     pub(crate) durability: Durability,
     pub(crate) submitted_unix_us: u64,
+    /// W3C trace context of the call that brought it; forgotten in a restart.
+    pub(crate) traceparent: String,
     pub(crate) cancelled: bool,
     pub(crate) steps: Vec<LiveStep>,
     pub(crate) log: EventLog,
@@ -97,6 +99,7 @@ impl LiveJob {
             wire,
             durability,
             submitted_unix_us: now_us,
+            traceparent: String::new(),
             cancelled: false,
             steps,
             log,

@@ -141,8 +141,10 @@ async fn the_deadline_of_the_call_cancels_the_job() {
     let mut request = Request::new(v1::RunRequest { spec: Some(simple()) });
     // The header alone, so that it is the server that keeps time.
     request.metadata_mut().insert("grpc-timeout", "300m".parse().unwrap());
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    request.metadata_mut().insert("traceparent", trace.parse().unwrap());
     let mut events = jobs.run(request).await.unwrap().into_inner();
-    worker.lease().await;
+    assert_eq!(worker.lease().await.traceparent, trace);
     worker.cancelled().await;
     let status = loop {
         match events.message().await {

@@ -82,6 +82,30 @@ async fn oversized_messages_and_contents_get_a_precise_error() {
     assert!(jobs.get_capabilities(v1::GetCapabilitiesRequest {}).await.is_ok());
 }
 
+/// How a connection as `uid` goes: 42 when the server closes it without a word, 3 when it cannot connect, 1 when the server speaks (HTTP/2
+/// settings come unasked).
+async fn connection_of(uid: u32, socket: &std::path::Path) -> Option<i32> {
+    const SCRIPT: &str = "use Socket; alarm 10; socket(S, PF_UNIX, SOCK_STREAM, 0) or die;
+        connect(S, pack_sockaddr_un($ARGV[0])) or exit 3;
+        my $n = sysread(S, my $b, 1); exit(defined $n && $n == 0 ? 42 : 1);";
+    let mut perl = tokio::process::Command::new("perl");
+    perl.args(["-e", SCRIPT]).arg(socket).uid(uid).status().await.unwrap().code()
+}
+
+#[tokio::test]
+async fn another_user_is_refused_twice_by_the_mode_and_by_its_credentials() {
+    use std::os::unix::fs::PermissionsExt;
+    const NOBODY: u32 = 65_534;
+    let kiln = Kiln::start().await;
+    let socket = kiln.socket();
+    let mode = std::fs::Permissions::from_mode;
+    std::fs::set_permissions(kiln.directory.path(), mode(0o755)).unwrap();
+    assert_eq!(connection_of(NOBODY, &socket).await, Some(3), "mode 0600 keeps it out");
+    std::fs::set_permissions(&socket, mode(0o777)).unwrap();
+    assert_eq!(connection_of(NOBODY, &socket).await, Some(42), "its credentials do");
+    assert_eq!(connection_of(0, &socket).await, Some(1), "ours are welcome");
+}
+
 #[tokio::test]
 async fn an_embedded_server_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
