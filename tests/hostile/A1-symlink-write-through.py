@@ -7,12 +7,12 @@ canary = sys.argv[1]
 os.symlink(canary, "/work/out")
 os.mkdir("/work/dir")
 os.symlink(os.path.dirname(canary), "/work/dir/through")
-for place in (canary, os.path.dirname(canary), "/root", "/home"):
+for path in (canary, "/proc/self/root" + canary, "/proc/1/root" + canary, "/work/dir/through/secret", "/work/out"):
     try:
-        os.listdir(place) if os.path.isdir(place) else open(place, "a").close()
-        if os.path.realpath(place) == place and place.startswith("/tmp/kiln-canary"):
-            print("ESCAPED: the canary's path exists in here")
-            sys.exit(66)
+        os.chown(path, os.getuid(), os.getgid())
+        open(path, "a").write("overwritten")
+        print("ESCAPED: the canary is in reach by", path)
+        sys.exit(66)
     except OSError:
         pass
 print("HELD")

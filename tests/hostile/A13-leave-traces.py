@@ -3,11 +3,19 @@
 # Must: the second job finds nothing of the first.
 import os, subprocess, sys
 
-mark, action = "left-by-the-job-before", sys.argv[1]
-if action == "leave":
+def places():
     for root, directories, files in os.walk("/"):
         if root.startswith("/proc"):
-            continue
+            directories.clear()
+        # Toolchains have hundreds of thousands of directories, all alike: two levels of them are enough.
+        if root.startswith(("/usr", "/opt")) and root.count("/") > 2:
+            directories.clear()
+        yield root, directories, files
+
+
+mark, action = "left-by-the-job-before", sys.argv[1]
+if action == "leave":
+    for root, directories, files in places():
         try:
             open(os.path.join(root, mark), "w").close()
         except OSError:
@@ -15,7 +23,7 @@ if action == "leave":
     subprocess.run(["ipcmk", "-M", "4096", "-p", "0666"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     print("HELD")
 else:
-    found = [root for root, directories, files in os.walk("/") if mark in files or mark in directories]
+    found = [root for root, directories, files in places() if mark in files or mark in directories]
     for table in ("shm", "sem", "msg"):
         try:
             if len(open("/proc/sysvipc/" + table).readlines()) > 1:

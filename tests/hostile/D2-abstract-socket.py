@@ -11,7 +11,10 @@ for address in ("\0" + sys.argv[1], sys.argv[2]):
         sys.exit(66)
     except OSError:
         pass
-if len(open("/proc/net/unix").readlines()) > 20:
-    print("ESCAPED: the host's sockets show")
-    sys.exit(66)
+try:
+    if any("kiln" in line for line in open("/proc/net/unix")):
+        print("ESCAPED: the host's sockets show")
+        sys.exit(66)
+except FileNotFoundError:
+    pass
 print("HELD")

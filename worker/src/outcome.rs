@@ -75,8 +75,8 @@ fn reported(report: &Report, output_seen_bytes: Option<u64>, output_limit: u64) 
         report::Outcome::Limit { which, limit, seen } => {
             model::Outcome::Limit { which: limit_name(*which), limit: *limit, seen: *seen }
         }
-        report::Outcome::Forbidden { syscall, args, .. } => {
-            model::Outcome::Forbidden { syscall: syscall.clone(), args: args.to_vec() }
+        report::Outcome::Forbidden { syscall, args, arch, .. } => {
+            model::Outcome::Forbidden { syscall: call_name(syscall, arch), args: args.to_vec() }
         }
         report::Outcome::Cancelled => model::Outcome::Cancelled,
     }
@@ -141,6 +141,11 @@ fn with_jail(worker: v1::Phases, jail: &report::Phases) -> v1::Phases {
         collected_unix_us: jail.collected_us,
         ..worker
     }
+}
+
+/// `ptrace`, or with the ABI in front where it is not this machine's own: `i386:mmap`.
+fn call_name(syscall: &str, arch: &str) -> String {
+    if arch == std::env::consts::ARCH { syscall.to_owned() } else { format!("{arch}:{syscall}") }
 }
 
 #[cfg(test)]
@@ -225,6 +230,12 @@ mod tests {
             assert!(!outcome.sentence.is_empty());
             assert_eq!(outcome.evidence.unwrap().exit_code, Some(3));
         }
+    }
+
+    #[test]
+    fn calls_of_a_foreign_abi_are_named_with_it() {
+        assert_eq!(call_name("ptrace", std::env::consts::ARCH), "ptrace");
+        assert_eq!(call_name("mmap", "i386"), "i386:mmap");
     }
 
     #[test]

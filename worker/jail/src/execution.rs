@@ -93,12 +93,14 @@ fn run_in(
     let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
     let prepared_us = unix_us();
     let started = start(jail, plan, descriptors, group, &sandbox);
-    let (child, seen, cwd_errno, died) = match started {
-        Ok(Started { child, seen, cwd_errno, died }) => (Some(child), seen, cwd_errno, died),
-        Err(failure) => (None, Err(failure), None, false),
+    let (child, seen, cwd_errno, died, listener) = match started {
+        Ok(Started { child, seen, cwd_errno, died, listener }) => (Some(child), seen, cwd_errno, died, listener),
+        Err(failure) => (None, Err(failure), None, false, None),
     };
-    // Whatever happened, first of all nothing of it runs on.
+    // Whatever happened, first of all nothing of it runs on. A forbidden call waits for its listener's answer until
+    // its process is dead: a listener closed earlier would let it go on with ENOSYS (seccomp_unotify(2)).
     let end = end(&sandbox.init, child.as_ref(), group)?;
+    drop(listener);
     let seen = seen?;
     let usage = group.usage()?;
     if died && usage.oom_kills == 0 {
@@ -120,6 +122,7 @@ struct Started {
     seen: Result<Seen, Failure>,
     cwd_errno: Option<i32>,
     died: bool,
+    listener: Option<OwnedFd>,
 }
 
 fn start(
@@ -140,9 +143,9 @@ fn start(
     let unseen = Seen { started_us: now, ended_us: now, ..Seen::default() };
     Ok(match start {
         Start::NoCwd { child, errno } => {
-            Started { child, seen: Ok(unseen), cwd_errno: Some(errno), died: false }
+            Started { child, seen: Ok(unseen), cwd_errno: Some(errno), died: false, listener: None }
         }
-        Start::Died { child } => Started { child, seen: Ok(unseen), cwd_errno: None, died: true },
+        Start::Died { child } => Started { child, seen: Ok(unseen), cwd_errno: None, died: true, listener: None },
         Start::Waiting(Waiting { child, handshake, listener }) => {
             let post = Post {
                 worker: jail.socket.as_fd(),
@@ -151,8 +154,8 @@ fn start(
                 limits: &plan.limits,
                 cpus: usable_cpus(jail),
             };
-            let seen = watch(post, &child, handshake, listener);
-            Started { child, seen, cwd_errno: None, died: false }
+            let seen = watch(post, &child, handshake, listener.as_ref().map(AsFd::as_fd));
+            Started { child, seen, cwd_errno: None, died: false, listener }
         }
     })
 }

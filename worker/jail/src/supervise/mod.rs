@@ -77,7 +77,7 @@ struct Watch<'a> {
     post: Post<'a>,
     child: &'a Child,
     handshake: Option<OwnedFd>,
-    listener: Option<OwnedFd>,
+    listener: Option<BorrowedFd<'a>>,
     clock: Clock,
     seen: Seen,
 }
@@ -87,7 +87,7 @@ pub(crate) fn watch(
     post: Post<'_>,
     child: &Child,
     handshake: OwnedFd,
-    listener: Option<OwnedFd>,
+    listener: Option<BorrowedFd<'_>>,
 ) -> Result<Seen, Failure> {
     let cpu_before_us = post.group.cpu_us()?;
     let started = Instant::now();
@@ -126,10 +126,11 @@ impl Watch<'_> {
             PollFd::from_borrowed_fd(self.post.init.pidfd.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.post.worker, PollFlags::IN),
         ];
-        for (source, fd) in [(Source::Handshake, &self.handshake), (Source::Listener, &self.listener)] {
+        let handshake = self.handshake.as_ref().map(AsFd::as_fd);
+        for (source, fd) in [(Source::Handshake, handshake), (Source::Listener, self.listener)] {
             if let Some(fd) = fd {
                 sources.push(source);
-                fds.push(PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::IN));
+                fds.push(PollFd::from_borrowed_fd(fd, PollFlags::IN));
             }
         }
         for (fd, flags) in self.post.group.watch_fds() {
@@ -193,8 +194,8 @@ impl Watch<'_> {
     }
 
     fn hear_filter(&mut self) -> Result<Next, Failure> {
-        let Some(listener) = &self.listener else { return Ok(Next::Watch) };
-        let now = state(listener.as_fd());
+        let Some(listener) = self.listener else { return Ok(Next::Watch) };
+        let now = state(listener);
         if !now.contains(PollFlags::IN) {
             // Every process with this filter is gone (seccomp_unotify(2)); to receive now would wait for ever.
             if now.contains(PollFlags::HUP) {
@@ -202,7 +203,7 @@ impl Watch<'_> {
             }
             return Ok(Next::Watch);
         }
-        match seccomp::receive(listener.as_fd())? {
+        match seccomp::receive(listener)? {
             Some(call) => {
                 self.seen.forbidden = Some(call);
                 Ok(Next::Stop)
@@ -243,10 +244,10 @@ impl Watch<'_> {
     /// A forbidden call may have been reported in the moment when the main process ended.
     fn last_look(&mut self) -> Result<(), Failure> {
         if self.seen.forbidden.is_none()
-            && let Some(listener) = &self.listener
-            && state(listener.as_fd()).contains(PollFlags::IN)
+            && let Some(listener) = self.listener
+            && state(listener).contains(PollFlags::IN)
         {
-            self.seen.forbidden = seccomp::receive(listener.as_fd())?;
+            self.seen.forbidden = seccomp::receive(listener)?;
         }
         // Not to be waited for: a command that was ended before exec says nothing.
         if self.handshake.as_ref().is_some_and(|handshake| !state(handshake.as_fd()).is_empty()) {
