@@ -46,13 +46,7 @@ impl StepLive {
     /// A step that has not begun; its spools lie in `spool_directory`.
     pub(crate) fn new(order: &StepOrder, spool_directory: &Path) -> Arc<Self> {
         let commands = order.commands.iter().map(|command| {
-            let limit_bytes = command.plan.limits.output_bytes.get();
-            CommandLive {
-                name: command.name.clone(),
-                stdout: Spool::new(spool_directory, limit_bytes),
-                stderr: Spool::new(spool_directory, limit_bytes),
-                sample: watch::Sender::default(),
-            }
+            CommandLive::new(&command.name, spool_directory, command.plan.limits.output_bytes.get())
         });
         Arc::new(Self { commands: commands.collect(), started: watch::Sender::new(false) })
     }
@@ -76,6 +70,15 @@ impl StepLive {
 }
 
 impl CommandLive {
+    pub(crate) fn new(name: &str, spool_directory: &Path, output_limit_bytes: u64) -> Self {
+        Self {
+            name: name.to_owned(),
+            stdout: Spool::new(spool_directory, output_limit_bytes),
+            stderr: Spool::new(spool_directory, output_limit_bytes),
+            sample: watch::Sender::default(),
+        }
+    }
+
     pub(crate) fn sample(&self) -> Sample {
         *self.sample.borrow()
     }

@@ -9,7 +9,7 @@ use kiln_worker::config::JailProgramSource;
 use kiln_worker::library::Runner;
 use kiln_worker::{EngineError, Worker};
 use support::server::TestServer;
-use support::{TestRunner, ending, engine_config, shell, step, worker_config};
+use support::{TestRunner, ending, engine_config, shell, start_worker, step, worker_config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_engines_in_one_process_do_not_touch_each_other() {
@@ -69,7 +69,7 @@ async fn languages_are_found_in_the_sandbox_and_remembered() {
     config.probe_languages = true;
     config.languages = Table::builtin();
     for _ in 0..2 {
-        let (worker, (_, mut dialogue)) = tokio::join!(Worker::start(config.clone()), server.register());
+        let (worker, _, mut dialogue) = start_worker(&mut server, config.clone()).await;
         let facts =
             dialogue.hear(|message| if let FromWorker::Facts(facts) = message { Some(facts) } else { None });
         let languages = facts.await.languages;
@@ -79,7 +79,7 @@ async fn languages_are_found_in_the_sandbox_and_remembered() {
             assert!(version(name).is_some_and(|version| !version.is_empty()), "{name} of {languages:?}");
         }
         assert!(version("cobol-of-nowhere").is_none());
-        worker.unwrap().stop().await;
+        worker.stop().await;
     }
     assert!(directory.path().join("languages.toml").exists());
 }

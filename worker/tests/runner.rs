@@ -235,10 +235,12 @@ async fn eight_commands_run_together_on_one_slot() {
 async fn cancelling_ends_every_command_and_frees_the_slot() {
     let test = TestRunner::start(1).await;
     let cancel = CancellationToken::new();
-    let step_to_cancel = step(vec![shell("echo begun; sleep 1000"), shell("trap '' TERM; sleep 1000")], &[]);
+    let sleeper = Sleeper::new();
+    let step_to_cancel =
+        step(vec![shell(&format!("echo begun; {sleeper}")), shell(&format!("trap '' TERM; {sleeper}"))], &[]);
     let running = test.runner.run_until(&step_to_cancel, cancel.clone());
     let (results, ()) = tokio::join!(running, async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        sleeper.runs(2).await;
         cancel.cancel();
     });
     let results = results.unwrap();
@@ -258,10 +260,11 @@ async fn cancelling_ends_every_command_and_frees_the_slot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_jail_is_our_failure_and_its_slot_recovers() {
     let test = TestRunner::start(1).await;
-    let step_to_lose = step(vec![shell("sleep 1000")], &[]);
+    let sleeper = Sleeper::new();
+    let step_to_lose = step(vec![shell(&sleeper.to_string())], &[]);
     let running = test.runner.run(&step_to_lose);
     let (results, ()) = tokio::join!(running, async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        sleeper.runs(1).await;
         for jail in jails() {
             rustix::process::kill_process(jail, rustix::process::Signal::KILL).unwrap();
         }
@@ -362,6 +365,37 @@ async fn two_hundred_runs_leave_nothing() {
     assert_eq!((descriptors(), mounts(), jails().len()), before);
     test.stop().await;
     assert_eq!((cgroups(), jails().len()), (Vec::new(), 0));
+}
+
+/// A command that lasts, and that no other test on this machine runs.
+struct Sleeper(String);
+
+impl Sleeper {
+    fn new() -> Self {
+        Self(format!("1{:07}", std::process::id()))
+    }
+
+    /// Waits until so many of it run, by whoever.
+    async fn runs(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while self.running() < count {
+            assert!(Instant::now() < deadline, "it does not run");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn running(&self) -> usize {
+        let own = format!("sleep\0{}\0", self.0);
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        lines.filter(|line| line == own.as_bytes()).count()
+    }
+}
+
+impl std::fmt::Display for Sleeper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "sleep {}", self.0)
+    }
 }
 
 /// A result does not wait for its clean-up.

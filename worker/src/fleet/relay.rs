@@ -148,3 +148,42 @@ async fn becomes_large(spool: &Spool) {
 fn is_large(spool: &Spool) -> bool {
     spool.state().kept_bytes > HEAD_BYTES as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command() -> CommandLive {
+        CommandLive::new("main", &std::env::temp_dir(), 1 << 20)
+    }
+
+    #[tokio::test]
+    async fn a_short_command_with_little_output_is_not_worth_a_stream() {
+        let command = command();
+        command.run();
+        command.stdout.append(&[b'x'; HEAD_BYTES]).unwrap();
+        command.end();
+        assert!(!is_worthwhile(&command).await);
+    }
+
+    #[tokio::test]
+    async fn much_output_or_a_long_run_is_worth_a_stream() {
+        let large = command();
+        large.stderr.append(&[b'x'; HEAD_BYTES + 1]).unwrap();
+        assert!(is_worthwhile(&large).await);
+        large.end();
+        assert!(is_worthwhile(&large).await);
+        let long = command();
+        long.run();
+        assert!(is_worthwhile(&long).await);
+    }
+
+    #[tokio::test]
+    async fn a_command_that_waits_for_its_slot_is_not_running_long() {
+        let waiting = command();
+        tokio::select! {
+            _ = is_worthwhile(&waiting) => panic!("it has not begun"),
+            () = tokio::time::sleep(NOT_WORTH_A_STREAM * 3) => {}
+        }
+    }
+}

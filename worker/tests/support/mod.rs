@@ -137,3 +137,17 @@ pub(crate) fn worker_config(
     };
     kiln_worker::config::Config::resolve(file).expect("good settings")
 }
+
+/// Starts a worker against the test server; says why when it does not start.
+pub(crate) async fn start_worker(
+    server: &mut server::TestServer,
+    config: kiln_worker::config::Config,
+) -> (kiln_worker::Worker, v1::RegisterWorker, server::Dialogue) {
+    let starting = kiln_worker::Worker::start(config);
+    tokio::pin!(starting);
+    let (register, dialogue) = tokio::select! {
+        registered = server.register() => registered,
+        ended = &mut starting => panic!("the worker ended before it registered: {:?}", ended.err()),
+    };
+    (starting.await.expect("the worker starts"), register, dialogue)
+}
