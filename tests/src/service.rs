@@ -93,6 +93,7 @@ impl Options {
 
     pub fn config(mut self, lines: &str) -> Self {
         self.config.push_str(lines);
+        self.config.push('\n');
         self
     }
 

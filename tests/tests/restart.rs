@@ -106,7 +106,8 @@ async fn a_killed_workers_jobs_run_elsewhere_and_nothing_of_it_stays() {
     for n in 0..2 {
         ids.push(api.submit(sh(&format!("sleep {mark} & sleep 4; echo {n}")).job()).await);
     }
-    eventually("both run", PATIENCE, || job_processes(&format!("sleep {mark}")).len() == 2);
+    // The shells and what they started: three processes belong to both jobs.
+    eventually("both run", PATIENCE, || job_processes(&format!("sleep {mark}")).len() >= 3);
     let members = family(doomed.pid());
     doomed.kill_hard();
     let _heir = Service::worker(&place, "heir", &hasty(2));

@@ -94,7 +94,9 @@ fn run_in(
     let prepared_us = unix_us();
     let started = start(jail, plan, descriptors, group, &sandbox);
     let (child, seen, cwd_errno, died, listener) = match started {
-        Ok(Started { child, seen, cwd_errno, died, listener }) => (Some(child), seen, cwd_errno, died, listener),
+        Ok(Started { child, seen, cwd_errno, died, listener }) => {
+            (Some(child), seen, cwd_errno, died, listener)
+        }
         Err(failure) => (None, Err(failure), None, false, None),
     };
     // Whatever happened, first of all nothing of it runs on. A forbidden call waits for its listener's answer until
@@ -145,7 +147,9 @@ fn start(
         Start::NoCwd { child, errno } => {
             Started { child, seen: Ok(unseen), cwd_errno: Some(errno), died: false, listener: None }
         }
-        Start::Died { child } => Started { child, seen: Ok(unseen), cwd_errno: None, died: true, listener: None },
+        Start::Died { child } => {
+            Started { child, seen: Ok(unseen), cwd_errno: None, died: true, listener: None }
+        }
         Start::Waiting(Waiting { child, handshake, listener }) => {
             let post = Post {
                 worker: jail.socket.as_fd(),
