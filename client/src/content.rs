@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
 
 use crate::{Client, ClientError};
 
+/// Inline contents of all jobs of a batch together; the rest of the message is for everything else.
+const BATCH_INLINE_BYTES: usize = kiln_proto::MAX_MESSAGE_BYTES / 2;
+
 /// Something whose content can be read twice: to find its digest, then to send it.
 pub trait ContentReader: AsyncRead + AsyncSeek + Unpin + Send {}
 impl<T: AsyncRead + AsyncSeek + Unpin + Send> ContentReader for T {}
@@ -44,13 +47,26 @@ impl Client {
     /// Makes a spec fit into one message: uploads inline contents, the largest first, until what is left is at most
     /// [`kiln_proto::MAX_JOB_INLINE_BYTES`].
     pub async fn fit(&self, mut spec: v1::JobSpec) -> Result<v1::JobSpec, ClientError> {
-        let budget = kiln_proto::MAX_JOB_INLINE_BYTES;
+        self.fit_within(&mut spec, kiln_proto::MAX_JOB_INLINE_BYTES).await?;
+        Ok(spec)
+    }
+
+    /// As [`Client::fit`], for several specs that go in one message.
+    pub async fn fit_batch(&self, mut specs: Vec<v1::JobSpec>) -> Result<Vec<v1::JobSpec>, ClientError> {
+        let share = BATCH_INLINE_BYTES / specs.len().max(1);
+        for spec in &mut specs {
+            self.fit_within(spec, share.min(kiln_proto::MAX_JOB_INLINE_BYTES)).await?;
+        }
+        Ok(specs)
+    }
+
+    async fn fit_within(&self, spec: &mut v1::JobSpec, budget: usize) -> Result<(), ClientError> {
         loop {
-            let (total, largest) = inline_contents(&mut spec);
-            let Some(largest) = largest else { return Ok(spec) };
+            let (total, largest) = inline_contents(spec);
+            let Some(largest) = largest else { return Ok(()) };
             let bytes = inline_bytes(largest).cloned().unwrap_or_default();
             if total <= budget && bytes.len() <= kiln_proto::MAX_INLINE_BYTES {
-                return Ok(spec);
+                return Ok(());
             }
             let stored = self.put_blob(std::io::Cursor::new(bytes), "an inline content").await?;
             largest.source = Some(Source::Blob(stored.digest));

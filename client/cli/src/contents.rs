@@ -6,7 +6,7 @@ use std::path::Path;
 use bytes::Bytes;
 use kiln_client::Client;
 use kiln_proto::v1::{self, content::Source};
-use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
 use crate::failure::Failure;
 use crate::flags::pairs::FilePair;
@@ -37,7 +37,12 @@ impl Contents<'_> {
                 .next("give single files, each with its own --file"));
         }
         match self {
-            Contents::Server { client, .. } => Ok(client.content_of_file(path).await?),
+            Contents::Server { client, .. } if metadata.is_file() => Ok(client.content_of_file(path).await?),
+            // A pipe, e.g. of the shell's `<(...)`, cannot be read twice.
+            Contents::Server { client, max_blob_bytes } => {
+                let source = tokio::fs::File::open(path).await.map_err(|error| unreadable(path, &error))?;
+                read_once(client, source, &path.display().to_string(), *max_blob_bytes).await
+            }
             Contents::Described => described(path).await.map_err(|error| unreadable(path, &error)),
         }
     }
@@ -54,36 +59,40 @@ impl Contents<'_> {
             (Stdin::Empty, _) | (Stdin::Ours, Contents::Described) => Ok(None),
             (Stdin::File(path), _) => self.of_file(path).await.map(Some),
             (Stdin::Ours, Contents::Server { client, max_blob_bytes }) => {
-                our_stdin(client, *max_blob_bytes).await.map(Some)
+                read_once(client, tokio::io::stdin(), "stdin", *max_blob_bytes).await.map(Some)
             }
         }
     }
 }
 
-/// Reads our stdin to its end. What does not fit into a request goes over a temporary file, because a blob's digest must be known before it is sent.
-async fn our_stdin(client: &Client, max_blob_bytes: u64) -> Result<v1::Content, Failure> {
-    let broken = |error: std::io::Error| Failure::caused("cannot read stdin", &error);
-    let mut stdin = tokio::io::stdin();
+/// Reads what can be read only once, stdin or a pipe, to its end. What does not fit into a request goes over a temporary file, because a
+/// blob's digest must be known before it is sent.
+async fn read_once(
+    client: &Client,
+    mut source: impl AsyncRead + Unpin,
+    what: &str,
+    max_blob_bytes: u64,
+) -> Result<v1::Content, Failure> {
+    let broken = |error: std::io::Error| Failure::caused(&format!("cannot read {what}"), &error);
     let mut beginning = Vec::new();
     let probe = kiln_proto::MAX_INLINE_BYTES as u64 + 1;
-    (&mut stdin).take(probe).read_to_end(&mut beginning).await.map_err(broken)?;
+    (&mut source).take(probe).read_to_end(&mut beginning).await.map_err(broken)?;
     if beginning.len() <= kiln_proto::MAX_INLINE_BYTES {
         return Ok(v1::Content { source: Some(Source::Inline(Bytes::from(beginning))) });
     }
-    let spool =
-        tempfile::tempfile().map_err(|error| Failure::caused("cannot make a temporary file", &error))?;
-    let mut spool = tokio::fs::File::from_std(spool);
-    let stored = |error: std::io::Error| Failure::caused("cannot keep stdin in a temporary file", &error);
+    let stored =
+        |error: std::io::Error| Failure::caused(&format!("cannot keep {what} in a temporary file"), &error);
+    let mut spool = tokio::fs::File::from_std(tempfile::tempfile().map_err(stored)?);
     spool.write_all(&beginning).await.map_err(stored)?;
     let room = max_blob_bytes.saturating_sub(beginning.len() as u64).saturating_add(1);
-    let more = tokio::io::copy(&mut (&mut stdin).take(room), &mut spool).await.map_err(stored)?;
+    let more = tokio::io::copy(&mut source.take(room), &mut spool).await.map_err(stored)?;
     if more == room {
         let most = kiln_proto::model::human_bytes(max_blob_bytes);
-        return Err(Failure::usage(format!("stdin is larger than the server takes, {most}")));
+        return Err(Failure::usage(format!("{what} is larger than the server takes, {most}")));
     }
     spool.flush().await.map_err(stored)?;
     spool.rewind().await.map_err(stored)?;
-    Ok(client.content_of(spool, "stdin").await?)
+    Ok(client.content_of(spool, what).await?)
 }
 
 async fn described(path: &Path) -> std::io::Result<v1::Content> {

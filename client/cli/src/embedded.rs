@@ -1,5 +1,7 @@
 //! Server and worker inside this process, talking gRPC over a private socket in a temporary directory.
 
+use std::time::Duration;
+
 use kiln_client::{Address, Client};
 use kiln_server::{Server, config::Config as ServerConfig};
 use kiln_worker::{Worker, config::Config as WorkerConfig, config::WorkerFile};
@@ -7,6 +9,9 @@ use tempfile::TempDir;
 
 use crate::config::Settings;
 use crate::failure::Failure;
+
+/// Progress comes with heartbeats, and somebody is watching.
+const HEARTBEAT: Duration = Duration::from_millis(250);
 
 /// Runs until it is stopped; [`Embedded::stop`] leaves nothing behind.
 pub(crate) struct Embedded {
@@ -27,6 +32,7 @@ impl Embedded {
         let socket = directory.path().join("kiln.sock");
         let address = Address::Unix(socket.clone());
         let config = ServerConfig::embedded(socket).with_limits(settings.limits);
+        let config = ServerConfig { heartbeat: HEARTBEAT, ..config };
         let server = Server::start(config)
             .await
             .map_err(|error| Failure::caused("cannot start the server", &error))?;

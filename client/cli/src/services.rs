@@ -1,6 +1,7 @@
 //! What `up`, `server` and `worker` share: being ready, and ending well.
 
 use std::future::Future;
+use std::num::NonZeroUsize;
 
 use serde_json::{Value, json};
 
@@ -19,6 +20,11 @@ pub(crate) fn announce(context: &Context, service: &str, about: &str, facts: Val
             Ok(())
         }
     }
+}
+
+/// `1 slot`, `2 slots`.
+pub(crate) fn slots(count: NonZeroUsize) -> String {
+    format!("{count} slot{}", if count.get() == 1 { "" } else { "s" })
 }
 
 /// Waits until a signal asks for the end, or the service fails. A second signal ends the process at once.

@@ -46,7 +46,7 @@ Exit status: the program's own; 128+n when signal n ended it; 124 when a limit o
 /// Run a program in a throwaway sandbox: a source file (compiled when its language is), or a bare command after `--`
 ///
 /// Without --server, server and worker are started inside this process: nothing to set up.
-/// stdin is passed through when it is not a terminal.
+/// stdin is passed through, to its end, when it is not a terminal; `--stdin /dev/null` gives the program none.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES, override_usage = "kiln run [OPTIONS] FILE [ARGS]...\n       kiln run [OPTIONS] -- ARGV...")]
 pub(crate) struct RunArgs {

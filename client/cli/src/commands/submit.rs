@@ -74,8 +74,9 @@ pub(crate) async fn run(args: SubmitArgs, context: &Context) -> Result<u8, Failu
                 program.job(&args.program, &stdin, contents, capabilities.maximum_limits.as_ref()).await?
             }
         };
-        specs.push(client.fit(spec).await?);
+        specs.push(spec);
     }
+    let specs = client.fit_batch(specs).await?;
     let submitted = submit(&client, specs, args.key.as_deref()).await?;
     if !args.wait {
         show_ids(&submitted, context)?;

@@ -13,7 +13,7 @@ use super::worker::WorkerSize;
 use crate::context::Context;
 use crate::embedded::{require_root, worker_failure};
 use crate::failure::Failure;
-use crate::services::{announce, until_asked_or_failed};
+use crate::services::{self, announce, until_asked_or_failed};
 use crate::signals::Signals;
 
 const EXAMPLES: &str = "\
@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
     announce(
         context,
         "up",
-        &format!("listening on {}, {slots} slots", listening.join(", ")),
+        &format!("listening on {}, {}", listening.join(", "), services::slots(slots)),
         json!({"listening": listening, "worker": context.settings.worker.name, "slots": slots}),
     )?;
     let ended = until_asked_or_failed(signals, worker.failed()).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::context::Context;
 use crate::embedded::{require_root, worker_failure};
 use crate::failure::Failure;
-use crate::services::{announce, until_asked_or_failed};
+use crate::services::{self, announce, until_asked_or_failed};
 use crate::signals::Signals;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,12 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
     let config = context.settings.worker.clone();
     let (name, slots) = (config.name.clone(), config.engine.slots);
     let worker = Worker::start(config).await.map_err(|error| worker_failure(&error))?;
-    announce(context, "worker", &format!("{name}, {slots} slots"), json!({"worker": name, "slots": slots}))?;
+    announce(
+        context,
+        "worker",
+        &format!("{name}, {}", services::slots(slots)),
+        json!({"worker": name, "slots": slots}),
+    )?;
     let ended = until_asked_or_failed(signals, worker.failed()).await;
     worker.stop().await;
     ended

@@ -1,0 +1,96 @@
+//! The binary at the edges of its own streams and files: readers that go away, pipes as inputs, files brought back.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// 128 + SIGPIPE.
+const CLOSED_PIPE: i32 = 141;
+
+/// `kiln WORDS...` in a directory of its own, with temporary files of its own.
+fn kiln(place: &TempDir, words: &[&str]) -> Command {
+    let temporary = place.path().join("tmp");
+    fs::create_dir_all(&temporary).expect("the directory is ours");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kiln"));
+    for name in ["KILN_SERVER", "KILN_CONFIG", "KILN_DATA_DIR", "KILN_LISTEN", "KILN_SLOTS"] {
+        command.env_remove(name);
+    }
+    command.args(words).current_dir(place.path()).env("TMPDIR", temporary);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn place() -> TempDir {
+    tempfile::Builder::new().prefix("kiln-streams-").tempdir().expect("a temporary directory")
+}
+
+fn left_in(place: &TempDir) -> Vec<String> {
+    let entries = fs::read_dir(place.path().join("tmp")).expect("the directory is there");
+    entries.map(|entry| entry.expect("readable").file_name().display().to_string()).collect()
+}
+
+/// Exit status and what was said on stderr.
+fn end(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+    (child.wait().expect("our own child").code(), said)
+}
+
+#[test]
+fn a_reader_that_went_away_ends_a_command_quietly() {
+    let place = place();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let child = kiln(&place, &["config", "print"]).stdout(writer).spawn().expect("kiln starts");
+    assert_eq!(end(child), (Some(CLOSED_PIPE), String::new()));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_and_leaves_nothing() {
+    let place = place();
+    let mut child =
+        kiln(&place, &["run", "--output", "1G", "--wall", "10m", "--", "yes"]).spawn().expect("kiln starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "y");
+    drop(lines);
+    assert_eq!(end(child), (Some(CLOSED_PIPE), String::new()));
+    assert_eq!(left_in(&place), Vec::<String>::new());
+}
+
+#[test]
+fn files_come_back_beside_us_with_content_and_mode() {
+    let place = place();
+    let script = "head -c 200000 /dev/zero | tr '\\0' x > big; printf '#!/bin/sh\\n' > tool; chmod +x tool";
+    let words = ["run", "--out", "big", "--out", "/work/tool:here", "--", "sh", "-c", script];
+    let (status, said) = end(kiln(&place, &words).spawn().expect("kiln starts"));
+    assert_eq!(status, Some(0), "{said}");
+    assert_eq!(fs::read(place.path().join("big")).expect("it came back"), vec![b'x'; 200_000]);
+    let mode = fs::metadata(place.path().join("here")).expect("it came back").permissions().mode();
+    assert!(mode & 0o100 != 0, "{mode:o}");
+    assert_eq!(left_in(&place), Vec::<String>::new());
+}
+
+#[test]
+fn a_pipe_can_be_an_input_file_however_large() {
+    let place = place();
+    let pipe = place.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there");
+    assert!(made.success());
+    for size in [3, 2 << 20] {
+        let writer = write_into(&pipe, size);
+        let words = ["run", "--stdin", "pipe", "--", "wc", "-c"];
+        let output = kiln(&place, &words).output().expect("kiln starts");
+        writer.join().expect("it wrote");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), size.to_string());
+    }
+}
+
+/// Opening a FIFO blocks until its reader is there, so it takes a thread.
+fn write_into(pipe: &Path, size: usize) -> std::thread::JoinHandle<()> {
+    let pipe = pipe.to_owned();
+    std::thread::spawn(move || fs::write(pipe, vec![b'x'; size]).expect("somebody reads"))
+}
