@@ -125,7 +125,7 @@ impl Server {
         let admission = Admission::new(config.queue_max_jobs, config.queue_max_bytes);
         let relays = Relays::default();
         let mut owner = Owner::new(owner_parts(&config, epoch, &store, &relays, &stop));
-        recover(&mut owner, &config, epoch, &*store, &blobs, &admission).await?;
+        recover(&mut owner, epoch, &*store, &blobs, &admission).await?;
         let (dispatcher, commands) = Dispatcher::new();
         let tracker = TaskTracker::new();
         let context = Arc::new(Context {
@@ -264,7 +264,6 @@ fn owner_parts(
 /// Takes up every accepted job that had not ended.
 async fn recover(
     owner: &mut Owner,
-    config: &Config,
     epoch: u64,
     store: &dyn Store,
     blobs: &Arc<Blobs>,
@@ -272,7 +271,7 @@ async fn recover(
 ) -> Result<(), StartError> {
     for stored in store.unfinished().await.map_err(StartError::Store)? {
         let admitted = admission.readmit(stored.spec.len());
-        match recovery::revive(&stored, &config.limits, epoch, admitted, blobs.pin([])) {
+        match recovery::revive(&stored, epoch, admitted, blobs.pin([])) {
             Ok(job) => take_up(owner, job),
             Err(error) => {
                 tracing::error!(

@@ -144,3 +144,15 @@ async fn two_servers_never_share_their_data() {
     let refused = kiln_server::Server::start(config).await;
     assert!(matches!(refused, Err(kiln_server::StartError::DataDirInUse { .. })));
 }
+
+#[tokio::test]
+async fn a_policy_made_narrower_does_not_end_what_was_accepted() {
+    let mut kiln = Kiln::start().await;
+    let id = submit(&mut kiln.jobs().await, simple()).await;
+    kiln.config.limits = toml::from_str("[maximum]\nmemory = \"2MiB\"\npids = 1\n").unwrap();
+    kiln.crash().await;
+    let mut worker = kiln.worker("w", 1).await;
+    let lease = worker.lease().await;
+    worker.report(&lease, exited(0, "as accepted")).await;
+    assert_eq!(wait(&mut kiln.jobs().await, &id).await.verdict(), v1::JobVerdict::Succeeded);
+}
