@@ -4,25 +4,22 @@ use kiln_jail::explain::Explanation;
 use kiln_jail::plan::{Limits, Plan};
 use kiln_proto::model::{Content, JobSpec, human_bytes, human_micros};
 use kiln_proto::v1;
-use kiln_worker::config::EngineConfig;
 use kiln_worker::library::Runner;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::embedded::{require_root, worker_failure};
+use crate::embedded::require_root;
 use crate::exit;
-use crate::failure::{Failure, FieldViolation, with_sources};
+use crate::failure::{Failure, FieldViolation};
 use crate::json::bytes::Blob;
 use crate::output::{Format, print, print_json};
+use crate::private_runner::with_runner;
 
 /// Prints what the jail would do for each command.
 pub(crate) async fn explain(spec: v1::JobSpec, context: &Context) -> Result<u8, Failure> {
     let spec = check(spec, context)?;
     require_root("kiln run --explain")?;
-    let runner = Private::start(context, 1).await?;
-    let plans = plans(&spec, &runner.runner).await;
-    runner.stop().await;
-    let plans = plans?;
+    let plans = with_runner(context, 1, async |runner| plans(&spec, runner).await).await?;
     match context.format {
         Format::Json => {
             print_json(&json!({"plans": plans.iter().map(Planned::to_json).collect::<Vec<_>>()}))?
@@ -38,39 +35,6 @@ pub(crate) fn check(spec: v1::JobSpec, context: &Context) -> Result<JobSpec, Fai
         let violations = invalid.violations.into_iter().map(FieldViolation::from).collect();
         Failure { violations, ..Failure::usage("the job is not one that a server would take:") }
     })
-}
-
-/// The worker's engine in this process, on a directory of its own.
-pub(crate) struct Private {
-    pub(crate) runner: Runner,
-    directory: tempfile::TempDir,
-}
-
-impl Private {
-    pub(crate) async fn start(context: &Context, slots: usize) -> Result<Private, Failure> {
-        let directory = tempfile::Builder::new()
-            .prefix("kiln-")
-            .tempdir()
-            .map_err(|error| Failure::caused("cannot make a temporary directory", &error))?;
-        let file = kiln_worker::config::WorkerFile {
-            data_dir: Some(directory.path().join("worker")),
-            slots: Some(slots),
-            ..context.settings.worker_file.clone()
-        };
-        let mut config =
-            EngineConfig::resolve(&file).map_err(|error| Failure::usage(with_sources(&error)))?;
-        config.limits = context.settings.limits;
-        let runner = Runner::start(&config).await.map_err(|error| worker_failure(&error))?;
-        Ok(Private { runner, directory })
-    }
-
-    /// Ends the jails, then removes the directory.
-    pub(crate) async fn stop(self) {
-        self.runner.stop().await;
-        if let Err(error) = self.directory.close() {
-            tracing::warn!(%error, "the temporary directory could not be removed");
-        }
-    }
 }
 
 /// One command and what the jail would do for it.

@@ -19,6 +19,7 @@ mod json;
 mod nearest;
 mod output;
 mod present;
+mod private_runner;
 mod program;
 mod services;
 mod signals;

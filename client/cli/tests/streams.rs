@@ -94,3 +94,17 @@ fn write_into(pipe: &Path, size: usize) -> std::thread::JoinHandle<()> {
     let pipe = pipe.to_owned();
     std::thread::spawn(move || fs::write(pipe, vec![b'x'; size]).expect("somebody reads"))
 }
+
+#[test]
+fn a_signal_ends_a_bench_without_leaving_anything() {
+    let place = place();
+    let words = ["bench", "--seconds", "1"];
+    let mut child = kiln(&place, &words).spawn().expect("kiln starts");
+    let mut notes = BufReader::new(child.stderr.take().expect("piped")).lines();
+    assert!(notes.any(|line| line.expect("text").contains("over gRPC")), "it gets to the part with a server");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("our own child");
+    let rest: Vec<_> = notes.map(|line| line.expect("text")).collect();
+    assert_eq!(child.wait().expect("our own child").code(), Some(130), "{rest:?}");
+    assert_eq!(left_in(&place), Vec::<String>::new());
+}

@@ -11,9 +11,10 @@ use crate::bench::{Bounds, Case, measure, ways};
 use crate::context::Context;
 use crate::embedded::{Embedded, require_root};
 use crate::exit;
-use crate::explain::{Private, check};
+use crate::explain::check;
 use crate::failure::Failure;
 use crate::output::{Format, note, print, print_json};
+use crate::private_runner::with_runner;
 use crate::signals::Signals;
 
 /// Real traffic comes with gaps, and some kernel paths are slow only after one.
@@ -47,10 +48,9 @@ pub(crate) async fn run(args: BenchArgs, context: &Context) -> Result<u8, Failur
     require_root("kiln bench")?;
     let bounds = Bounds { time: Duration::from_secs(args.seconds), runs: args.runs as usize };
     let slots = context.settings.worker.engine.slots.get();
-    let mut signals = Signals::listen()?;
     let mut rows = spawn_rows(bounds).await?;
-    rows.extend(library_rows(context, slots, bounds, &mut signals).await?);
-    rows.extend(grpc_rows(context, slots, bounds, &mut signals).await?);
+    rows.extend(library_rows(context, slots, bounds).await?);
+    rows.extend(grpc_rows(context, slots, bounds).await?);
     rows.extend(rival_rows(bounds).await?);
     relate(&mut rows, SPAWN);
     match context.format {
@@ -82,33 +82,21 @@ async fn spawn_rows(bounds: Bounds) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-async fn library_rows(
-    context: &Context,
-    slots: usize,
-    bounds: Bounds,
-    signals: &mut Signals,
-) -> Result<Vec<Row>, Failure> {
+async fn library_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
     let spec = check(ways::spec(), context)?;
-    let private = Private::start(context, slots).await?;
-    let cases = async {
+    with_runner(context, slots, async |runner| {
         let mut rows = Vec::new();
         for case in both(LIBRARY) {
             announce(&case);
-            rows.push(measure(case, bounds, || ways::library(&private.runner, &spec.steps[0])).await?);
+            rows.push(measure(case, bounds, || ways::library(runner, &spec.steps[0])).await?);
         }
         Ok(rows)
-    };
-    let rows = unless_asked(cases, signals).await;
-    private.stop().await;
-    rows
+    })
+    .await
 }
 
-async fn grpc_rows(
-    context: &Context,
-    slots: usize,
-    bounds: Bounds,
-    signals: &mut Signals,
-) -> Result<Vec<Row>, Failure> {
+async fn grpc_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
+    let mut signals = Signals::listen()?;
     let embedded = Embedded::start(&context.settings, slots).await?;
     let cases = async {
         let mut rows = Vec::new();
@@ -119,7 +107,13 @@ async fn grpc_rows(
         }
         Ok(rows)
     };
-    let rows = unless_asked(cases, signals).await;
+    let rows = tokio::select! {
+        rows = cases => rows,
+        status = signals.next_exit() => Err(Failure::interrupted(status)),
+    };
+    if rows.is_err() {
+        signals.end_at_once_on_the_next();
+    }
     embedded.stop().await;
     rows
 }
@@ -140,14 +134,4 @@ async fn rival_rows(bounds: Bounds) -> Result<Vec<Row>, Failure> {
         }
     }
     Ok(rows)
-}
-
-async fn unless_asked(
-    cases: impl Future<Output = Result<Vec<Row>, Failure>>,
-    signals: &mut Signals,
-) -> Result<Vec<Row>, Failure> {
-    tokio::select! {
-        rows = cases => rows,
-        status = signals.next_exit() => Err(Failure::interrupted(status)),
-    }
 }

@@ -8,11 +8,11 @@ use serde_json::json;
 use super::languages::{language_json, languages_table};
 use crate::context::Context;
 use crate::exit;
-use crate::explain::Private;
 use crate::failure::Failure;
 use crate::found_languages::find;
 use crate::output::{Format, print, print_json};
 use crate::present::tables::{Lean, table};
+use crate::private_runner::with_runner;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,17 +65,18 @@ async fn try_out(args: DoctorArgs, context: &Context) -> Result<(Finding, Langua
         return Ok((finding(Status::Missing, "not tried", "run kiln as root"), Vec::new()));
     }
     let slots = context.settings.worker.engine.slots.get();
-    let private = match Private::start(context, slots).await {
-        Ok(private) => private,
-        Err(failure) => {
+    let tried = with_runner(context, slots, async |runner| {
+        if args.no_languages { Ok(Vec::new()) } else { find(context, runner, slots).await }
+    });
+    match tried.await {
+        Ok(languages) => Ok((finding(Status::Ok, "it ran", ""), languages)),
+        // The engine could not be had: that is a finding. Anything else, a signal for one, is not.
+        Err(failure) if failure.exit == exit::KILN_FAILED => {
             let fix = "fix what is missing above; allow_missing in [worker] gives up a layer knowingly";
-            return Ok((finding(Status::Missing, &failure.message, fix), Vec::new()));
+            Ok((finding(Status::Missing, &failure.message, fix), Vec::new()))
         }
-    };
-    let languages =
-        if args.no_languages { Ok(Vec::new()) } else { find(context, &private.runner, slots).await };
-    private.stop().await;
-    Ok((finding(Status::Ok, "it ran", ""), languages?))
+        Err(failure) => Err(failure),
+    }
 }
 
 fn report(findings: &[Finding], languages: &Languages, missing: usize) -> String {

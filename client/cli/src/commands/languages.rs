@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::context::Context;
 use crate::embedded::require_root;
 use crate::exit;
-use crate::explain::Private;
 use crate::failure::Failure;
 use crate::found_languages::find;
 use crate::output::{Format, note, print, print_json};
 use crate::present::tables::{Lean, table};
+use crate::private_runner::with_runner;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,8 +92,5 @@ async fn of_server(context: &Context) -> Result<Vec<(Language, Option<String>)>,
 async fn of_this_host(context: &Context) -> Result<Vec<(Language, Option<String>)>, Failure> {
     require_root("kiln languages without a server")?;
     let slots = context.settings.worker.engine.slots.get();
-    let runner = Private::start(context, slots).await?;
-    let found = find(context, &runner.runner, slots).await;
-    runner.stop().await;
-    found
+    with_runner(context, slots, async |runner| find(context, runner, slots).await).await
 }

@@ -1,0 +1,42 @@
+//! The worker's engine in this process, without a server, for as long as a command needs it.
+
+use kiln_worker::config::{EngineConfig, WorkerFile};
+use kiln_worker::library::Runner;
+
+use crate::context::Context;
+use crate::embedded::worker_failure;
+use crate::failure::{Failure, with_sources};
+use crate::signals::Signals;
+
+/// Starts the engine on a directory of its own, lets `work` use it, and takes everything down again: also when a signal asks for the end.
+pub(crate) async fn with_runner<T>(
+    context: &Context,
+    slots: usize,
+    work: impl AsyncFnOnce(&Runner) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut signals = Signals::listen()?;
+    let directory = tempfile::Builder::new()
+        .prefix("kiln-")
+        .tempdir()
+        .map_err(|error| Failure::caused("cannot make a temporary directory", &error))?;
+    let file = WorkerFile {
+        data_dir: Some(directory.path().join("worker")),
+        slots: Some(slots),
+        ..context.settings.worker_file.clone()
+    };
+    let mut config = EngineConfig::resolve(&file).map_err(|error| Failure::usage(with_sources(&error)))?;
+    config.limits = context.settings.limits;
+    let runner = Runner::start(&config).await.map_err(|error| worker_failure(&error))?;
+    let ended = tokio::select! {
+        ended = work(&runner) => ended,
+        status = signals.next_exit() => Err(Failure::interrupted(status)),
+    };
+    if ended.is_err() {
+        signals.end_at_once_on_the_next();
+    }
+    runner.stop().await;
+    if let Err(error) = directory.close() {
+        tracing::warn!(%error, "the temporary directory could not be removed");
+    }
+    ended
+}
