@@ -39,6 +39,9 @@ pub(crate) struct ListArgs {
     /// At most this many
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Go on where an earlier list ended: its `next_page_token`
+    #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
+    page_token: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,17 +65,17 @@ pub(crate) async fn run(args: ListArgs, context: &Context) -> Result<u8, Failure
     let mut left = args.limit;
     let mut request = request(&args);
     let mut jobs = Vec::new();
-    let more = loop {
+    let next = loop {
         request.page_size = left.min(PAGE_MAXIMUM);
         let page = client.list(request.clone()).await?;
         left = left.saturating_sub(u32::try_from(page.jobs.len()).unwrap_or(u32::MAX));
         jobs.extend(page.jobs);
         if page.next_page_token.is_empty() || left == 0 {
-            break !page.next_page_token.is_empty();
+            break page.next_page_token;
         }
         request.page_token = page.next_page_token;
     };
-    show(&jobs, more, context)?;
+    show(&jobs, &next, context)?;
     Ok(exit::SUCCESS)
 }
 
@@ -92,13 +95,14 @@ fn request(args: &ListArgs) -> ListRequest {
         Some(VerdictName::Infrastructure) => JobVerdict::Infrastructure,
     };
     let labels = args.labels.iter().map(|label| (label.name.clone(), label.value.clone())).collect();
-    ListRequest { state: state.into(), verdict: verdict.into(), labels, ..ListRequest::default() }
+    let page_token = args.page_token.clone();
+    ListRequest { state: state.into(), verdict: verdict.into(), labels, page_token, page_size: 0 }
 }
 
-fn show(jobs: &[Job], more: bool, context: &Context) -> Result<(), Failure> {
+fn show(jobs: &[Job], next: &str, context: &Context) -> Result<(), Failure> {
     if context.format == Format::Json {
         let jobs: Vec<_> = jobs.iter().map(Listed::from).collect();
-        return print_json(&json!({"jobs": jobs, "more": more}));
+        return print_json(&json!({"jobs": jobs, "next_page_token": next}));
     }
     if jobs.is_empty() {
         note("no jobs");
@@ -108,8 +112,8 @@ fn show(jobs: &[Job], more: bool, context: &Context) -> Result<(), Failure> {
         vec![job.id.clone(), ended(job), local(job.submitted_unix_us), local(job.finished_unix_us)]
     });
     print(&table(&["job", "state", "submitted", "finished"], &[Lean::Left; 4], rows))?;
-    if more {
-        note("there are more: --limit shows more of them");
+    if !next.is_empty() {
+        note(&format!("there are more: --page-token {next} goes on"));
     }
     Ok(())
 }

@@ -41,7 +41,8 @@ Examples:
 Flags of kiln come before FILE; what comes after it is for the program.
 
 Exit status: the program's own; 128+n when signal n ended it; 124 when a limit or the filter stopped it;
-125 when Kiln failed; 126 when compiling failed; 130 on Ctrl-C; 2 for wrong usage.";
+125 when Kiln failed; 126 when compiling failed; 130 on Ctrl-C; 2 for wrong usage; 1 when the program exited 0
+without leaving a file that --out wants.";
 
 /// Run a program in a throwaway sandbox: a source file (compiled when its language is), or a bare command after `--`
 ///
