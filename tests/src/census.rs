@@ -41,6 +41,23 @@ impl Census {
     }
 }
 
+impl Census {
+    /// What there is more than before, for people.
+    pub fn beyond(&self, before: &Census) -> String {
+        let files: Vec<_> = self.files.difference(&before.files).collect();
+        let cgroups: Vec<_> = self.cgroups.difference(&before.cgroups).collect();
+        format!(
+            "processes {} -> {}, mounts {} -> {}, descriptors {} -> {}, cgroups {cgroups:?}, files {files:?}",
+            before.processes,
+            self.processes,
+            before.mounts,
+            self.mounts,
+            before.descriptors,
+            self.descriptors
+        )
+    }
+}
+
 /// A process and all its descendants.
 pub fn family(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> =

@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kiln-server", &["kiln-proto", "kiln-archive"]),
     ("kiln-worker", &["kiln-proto", "kiln-archive", "kiln-jail"]),
     ("kiln-client", &["kiln-proto"]),
-    ("kiln", &["kiln-proto", "kiln-jail", "kiln-server", "kiln-worker", "kiln-client"]),
+    ("kiln", &["kiln-proto", "kiln-archive", "kiln-jail", "kiln-server", "kiln-worker", "kiln-client"]),
     ("kiln-tests", &["kiln-proto", "kiln-client", "kiln-server", "kiln-worker", "kiln-jail", "kiln-archive"]),
 ];
 

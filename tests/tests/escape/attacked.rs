@@ -69,7 +69,7 @@ impl Attacked {
             tokio::time::sleep(Duration::from_millis(50)).await;
             now = Census::of(self.up.service.pid(), &[]);
         }
-        assert!(same(&now), "left behind: {now:#?}\nbefore: {:#?}", self.before);
+        assert!(same(&now), "left behind: {}", now.beyond(&self.before));
         assert_wrote(&self.api.run_one(sh("echo still here").job()).await, "still here\n");
         let members = kiln_tests::census::family(self.up.service.pid());
         drop(self.api);
