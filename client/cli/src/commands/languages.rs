@@ -13,6 +13,9 @@ use crate::output::{Format, note, print, print_json};
 use crate::present::tables::{Lean, table};
 use crate::private_runner::with_runner;
 
+/// Some tools tell their life's story; a table shows its beginning.
+const VERSION_CHARACTERS: usize = 60;
+
 const EXAMPLES: &str = "\
 Examples:
   kiln languages                                 those that this host has
@@ -71,7 +74,8 @@ pub(crate) fn languages_table<'a>(
 ) -> String {
     let rows = found.into_iter().map(|(language, version)| {
         let endings: Vec<_> = language.extensions.iter().map(|ending| format!(".{ending}")).collect();
-        vec![language.name.clone(), endings.join(" "), version.unwrap_or("not found").to_owned()]
+        let version = version.unwrap_or("not found").chars().take(VERSION_CHARACTERS).collect();
+        vec![language.name.clone(), endings.join(" "), version]
     });
     table(&["language", "files", "version"], &[Lean::Left; 3], rows)
 }
