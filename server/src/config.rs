@@ -88,7 +88,7 @@ pub struct Config {
     pub max_file_bytes: u64,
     /// A lease that no heartbeat mentions for this long is over.
     pub lease: Duration,
-    /// How often workers send heartbeats.
+    /// How often workers send heartbeats, which carry the progress of running commands.
     pub heartbeat: Duration,
     /// Leases of one step.
     pub max_attempts: u32,
@@ -150,7 +150,7 @@ impl Config {
             image_max_entries: file.image_max_entries.unwrap_or(1_000_000),
             max_file_bytes: file.max_file_bytes.unwrap_or(256 << 20),
             lease: Duration::from_millis(file.lease_ms.unwrap_or(10_000)),
-            heartbeat: Duration::from_millis(file.heartbeat_ms.unwrap_or(2_000)),
+            heartbeat: Duration::from_millis(file.heartbeat_ms.unwrap_or(500)),
             max_attempts: file.max_attempts.unwrap_or(3),
         };
         config.check_ranges()?;

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::num::NonZeroUsize;
 
+use kiln_server::Server;
+use kiln_worker::Worker;
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -28,18 +30,29 @@ pub(crate) fn slots(count: NonZeroUsize) -> String {
 }
 
 /// Waits until a signal asks for the end, or the service fails. A second signal ends the process at once.
-pub(crate) async fn until_asked_or_failed<E: std::error::Error>(
+pub(crate) async fn until_asked_or_failed(
     mut signals: Signals,
-    failed: impl Future<Output = E>,
+    failed: impl Future<Output = Failure>,
 ) -> Result<u8, Failure> {
     let ended = tokio::select! {
         // Being asked to end is how a service ends: a success.
         _ = signals.next_exit() => Ok(exit::SUCCESS),
-        error = failed => Err(Failure::caused("the worker failed", &error)),
+        failure = failed => Err(failure),
     };
     if ended.is_ok() {
         tracing::info!("asked to end; running steps may finish, a second signal ends at once");
     }
     signals.end_at_once_on_the_next();
     ended
+}
+
+/// A worker that cannot go on.
+pub(crate) async fn worker_failed(worker: &Worker) -> Failure {
+    Failure::caused("the worker failed", &worker.failed().await)
+}
+
+/// A server whose own tasks ended.
+pub(crate) async fn server_failed(server: &Server) -> Failure {
+    server.failed().await;
+    Failure::kiln("the server ended by itself; the lines before this one say why")
 }

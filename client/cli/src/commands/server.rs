@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::services::{announce, until_asked_or_failed};
+use crate::services::{announce, server_failed, until_asked_or_failed};
 use crate::signals::Signals;
 
 const EXAMPLES: &str = "\
@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
         &format!("listening on {}", listening.join(", ")),
         json!({"listening": listening}),
     )?;
-    let ended = until_asked_or_failed(signals, std::future::pending::<std::io::Error>()).await;
+    let ended = until_asked_or_failed(signals, server_failed(&server)).await;
     server.stop().await;
     ended
 }

@@ -52,7 +52,13 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
         &format!("listening on {}, {}", listening.join(", "), services::slots(slots)),
         json!({"listening": listening, "worker": context.settings.worker.name, "slots": slots}),
     )?;
-    let ended = until_asked_or_failed(signals, worker.failed()).await;
+    let failed = async {
+        tokio::select! {
+            failure = services::worker_failed(&worker) => failure,
+            failure = services::server_failed(&server) => failure,
+        }
+    };
+    let ended = until_asked_or_failed(signals, failed).await;
     worker.stop().await;
     server.stop().await;
     ended

@@ -53,7 +53,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
         &format!("{name}, {}", services::slots(slots)),
         json!({"worker": name, "slots": slots}),
     )?;
-    let ended = until_asked_or_failed(signals, worker.failed()).await;
+    let ended = until_asked_or_failed(signals, services::worker_failed(&worker)).await;
     worker.stop().await;
     ended
 }
