@@ -121,6 +121,14 @@ impl Group {
         }
     }
 
+    /// From now on the CPU rate holds. Set-up is over: throttled, it could take minutes, and nobody would be watching.
+    pub fn throttle(&self) -> Result<(), Failure> {
+        match &self.0 {
+            AnyGroup::V1(group) => group.throttle(),
+            AnyGroup::V2(group) => group.throttle(),
+        }
+    }
+
     /// CPU time of every process that is or was in the group.
     pub fn cpu_us(&self) -> Result<u64, Failure> {
         match &self.0 {
@@ -184,7 +192,7 @@ impl Group {
         }
     }
 
-    /// Sends SIGKILL to every process of the group.
+    /// Sends SIGKILL to every process of the group, and lifts its CPU rate: throttled processes take long to die.
     pub fn kill(&self) -> Result<(), Failure> {
         match &self.0 {
             AnyGroup::V1(group) => group.kill(),
@@ -258,6 +266,11 @@ fn cpu_quota_us(limits: &Limits, cpus: &[u32]) -> Option<u64> {
 
 fn available_cpus() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The kernel takes no more than its largest number of processes (PID_MAX_LIMIT of linux/threads.h).
+fn pids_max(limits: &Limits) -> String {
+    limits.pids.get().min(4_194_304).to_string()
 }
 
 /// `0,3,5` as cpuset files take it.

@@ -218,6 +218,7 @@ fn listed_processes_are_killed_too_while_they_fork() {
 fn a_rate_below_the_machine_throttles() {
     let parent = Parent::new();
     let group = parent.group("rate", &Limits { cpu_rate_millis: NonZeroU32::new(100).unwrap(), ..limits() });
+    group.throttle().unwrap();
     let start = Instant::now();
     let mut child = shell(&group, "while :; do :; done");
     while start.elapsed() < PATIENCE && group.usage().unwrap().throttled_us.unwrap_or(0) < 100_000 {
@@ -260,6 +261,7 @@ fn the_limits_are_what_the_kernel_says() {
     let parent = Parent::new();
     let group =
         parent.group("limits", &Limits { cpu_rate_millis: NonZeroU32::new(250).unwrap(), ..limits() });
+    group.throttle().unwrap();
     let (directories, expected): (Vec<_>, &[(&str, &str)]) = match &group.0 {
         AnyGroup::V1(group) => (
             group.directories(),

@@ -15,7 +15,7 @@ use rustix::process::Pid;
 
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::mounts::{CgroupMount, MountKind};
-use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, swap_is_on};
+use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on};
 use crate::plan::Limits;
 use crate::report::Failure;
 
@@ -54,6 +54,7 @@ pub(super) struct Group {
     oom: OwnedFd,
     pids_events: OwnedFd,
     cpu_usage: OwnedFd,
+    quota_us: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -160,8 +161,7 @@ impl Hierarchies {
         let pids = builder.group(&self.pids)?;
         let blkio = self.blkio.as_ref().map(|root| builder.group(root)).transpose()?;
         limit_memory(&memory, limits, self.swap_on)?;
-        pids.write("pids.max", &limits.pids.to_string()).map_err(limiting("pids.max"))?;
-        limit_cpu(&cpu, limits, cpus)?;
+        pids.write("pids.max", &pids_max(limits)).map_err(limiting("pids.max"))?;
         if !cpus.is_empty() {
             let missing = || failure("cgroup_limit", Errno::NODEV, "no cpuset controller on this host");
             let root = self.cpuset.as_ref().ok_or_else(missing)?;
@@ -177,6 +177,7 @@ impl Hierarchies {
             oom,
             pids_events: pids.open("pids.events", OFlags::RDONLY).map_err(opening)?,
             cpu_usage: cpuacct.open("cpuacct.usage", OFlags::RDONLY).map_err(opening)?,
+            quota_us: cpu_quota_us(limits, cpus),
             // Last: nothing that can fail may come after it, as undoing knows the v1 groups only.
             unified: self.unified.as_ref().map(|root| Unified::create(root, &builder.path)).transpose()?,
             cpu,
@@ -213,6 +214,14 @@ impl Group {
         Ok(())
     }
 
+    pub(super) fn throttle(&self) -> Result<(), Failure> {
+        let Some(quota_us) = self.quota_us else { return Ok(()) };
+        let set =
+            |file: &'static str, value: u64| self.cpu.write(file, &value.to_string()).map_err(limiting(file));
+        set("cpu.cfs_period_us", CPU_PERIOD_US)?;
+        set("cpu.cfs_quota_us", quota_us)
+    }
+
     pub(super) fn cpu_us(&self) -> Result<u64, Errno> {
         Ok(number(&read_all(self.cpu_usage.as_fd())?)? / 1000)
     }
@@ -241,6 +250,9 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
+        if self.quota_us.is_some() {
+            self.cpu.write("cpu.cfs_quota_us", "-1")?;
+        }
         if let Some(unified) = &self.unified {
             match unified.group.write("cgroup.kill", "1") {
                 // Before 5.14.
@@ -366,12 +378,6 @@ fn limit_memory(group: &ControlGroup, limits: &Limits, swap_on: bool) -> Result<
         )),
         Err(errno) => Err(limiting("memory.memsw.limit_in_bytes")(errno)),
     }
-}
-
-fn limit_cpu(group: &ControlGroup, limits: &Limits, cpus: &[u32]) -> Result<(), Failure> {
-    let Some(quota_us) = cpu_quota_us(limits, cpus) else { return Ok(()) };
-    group.write("cpu.cfs_period_us", &CPU_PERIOD_US.to_string()).map_err(limiting("cpu.cfs_period_us"))?;
-    group.write("cpu.cfs_quota_us", &quota_us.to_string()).map_err(limiting("cpu.cfs_quota_us"))
 }
 
 /// Both files must be set before any process joins (ENOSPC).

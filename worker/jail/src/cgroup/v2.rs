@@ -13,7 +13,7 @@ use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_a
 use super::delegate::{self, Controllers};
 use super::mounts::{CgroupMount, MountKind, below, unified_group};
 use super::v1::{CGROUP2_MAGIC, open_mount};
-use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, swap_is_on};
+use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on};
 use crate::plan::Limits;
 use crate::report::Failure;
 
@@ -33,6 +33,7 @@ pub(super) struct Group {
     memory_events: OwnedFd,
     pids_events: OwnedFd,
     cpu_stat: OwnedFd,
+    quota_us: Option<u64>,
 }
 
 impl Hierarchy {
@@ -99,7 +100,8 @@ impl Hierarchy {
         let group = ControlGroup::create(&self.base, format!("{parent}/{name}")).map_err(making)?;
         match self.limit(&group, limits, cpus).and_then(|()| open_files(&group).map_err(making)) {
             Ok([events, memory_events, pids_events, cpu_stat]) => {
-                Ok(Group { group, events, memory_events, pids_events, cpu_stat })
+                let quota_us = cpu_quota_us(limits, cpus);
+                Ok(Group { group, events, memory_events, pids_events, cpu_stat, quota_us })
             }
             Err(failure) => {
                 let _ = group.remove(None);
@@ -118,10 +120,7 @@ impl Hierarchy {
             Err(Errno::NOENT) if !self.swap_on => {}
             written => written.map_err(limiting("memory.swap.max"))?,
         }
-        set("pids.max", &limits.pids.to_string())?;
-        if let Some(quota_us) = cpu_quota_us(limits, cpus) {
-            set("cpu.max", &format!("{quota_us} {CPU_PERIOD_US}"))?;
-        }
+        set("pids.max", &pids_max(limits))?;
         match (cpus, self.enabled.has_cpuset()) {
             ([], _) => Ok(()),
             (cpus, true) => set("cpuset.cpus", &cpu_list(cpus)),
@@ -145,6 +144,11 @@ impl Hierarchy {
 impl Group {
     pub(super) fn clone_into(&self) -> BorrowedFd<'_> {
         self.group.directory()
+    }
+
+    pub(super) fn throttle(&self) -> Result<(), Failure> {
+        let Some(quota_us) = self.quota_us else { return Ok(()) };
+        self.group.write("cpu.max", &format!("{quota_us} {CPU_PERIOD_US}")).map_err(limiting("cpu.max"))
     }
 
     pub(super) fn cpu_us(&self) -> Result<u64, Errno> {
@@ -174,6 +178,9 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
+        if self.quota_us.is_some() {
+            self.group.write("cpu.max", "max")?;
+        }
         match self.group.write("cgroup.kill", "1") {
             // Before 5.14.
             Err(Errno::NOENT) => self.kill_by_list(),

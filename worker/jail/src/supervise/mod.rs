@@ -89,6 +89,7 @@ pub(crate) fn watch(
     handshake: OwnedFd,
     listener: Option<BorrowedFd<'_>>,
 ) -> Result<Seen, Failure> {
+    post.group.throttle()?;
     let cpu_before_us = post.group.cpu_us()?;
     let started = Instant::now();
     let seen = Seen { started_us: unix_us(), cpu_before_us, ..Seen::default() };
