@@ -12,11 +12,12 @@ use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
     UnmountFlags,
 };
-use rustix::process::{Pid, Signal};
+use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::report::Failure;
-use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
+use crate::sandbox::handshake;
+use crate::sys::clone::{Cloned, Namespaces, clone3};
 use crate::sys::mount::{attribute, mount_setattr};
 use crate::sys::process;
 
@@ -137,26 +138,24 @@ pub(crate) fn write_id_maps(child: Pid, uid_base: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A user namespace that lives as long as its descriptor, made by a child that only waits to be killed.
+/// A user namespace that lives as long as its descriptor, made by a child that waits until the jail is done with it, or
+/// dead.
 pub(crate) fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
+    let (ours, theirs) = handshake::pair()?;
     let child =
         match clone3(Namespaces::USER, None).map_err(Failure::of("id_map", "clone a user namespace"))? {
-            Cloned::Child => loop {
-                rustix::event::pause();
-            },
+            Cloned::Child => {
+                drop(ours);
+                let _ended = handshake::wait(theirs.as_fd());
+                process::exit_now(0)
+            }
             Cloned::Parent(child) => child,
         };
     let result = write_id_maps(child.pid, uid_base)
         .and_then(|()| open_namespace(&format!("/proc/{}/ns/user", child.pid.as_raw_nonzero())));
-    end(child)?;
-    result
-}
-
-fn end(child: Child) -> Result<(), Failure> {
-    rustix::process::pidfd_send_signal(&child.pidfd, Signal::KILL)
-        .map_err(Failure::of("id_map", "end the namespace's first process"))?;
+    drop((ours, theirs));
     process::wait4(child.pid).map_err(Failure::of("id_map", "reap the namespace's first process"))?;
-    Ok(())
+    result
 }
 
 fn open_namespace(path: &str) -> Result<OwnedFd, Failure> {

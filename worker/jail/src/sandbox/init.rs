@@ -58,15 +58,23 @@ pub(crate) fn start(base: &Base, mounts: &Mounts) -> Result<Child, Failure> {
 }
 
 fn run(jail: OwnedFd, mounts: &Mounts) -> ! {
-    let stands = handshake::wait(jail.as_fd()).and_then(|()| assemble(mounts)).and_then(|()| shed());
+    let stands = handshake::wait(jail.as_fd())
+        .and_then(|()| assemble(mounts))
+        .and_then(|()| shed())
+        // Before the word that lets the command start: nothing of the jail's is held beside it.
+        .and_then(|()| {
+            process::close_all_but(jail.as_fd())
+                .map_err(Failure::of("init_shed", "close what init inherited"))
+        });
     let told = match &stands {
         Ok(()) => handshake::send(jail.as_fd(), &handshake::Message::Stands),
         Err(failure) => handshake::send(jail.as_fd(), &handshake::Message::Failed(failure.clone())),
     };
     // Where the jail is dead, its death signal may have been missed: end here.
-    if stands.is_err() || told.is_err() || process::close_all().is_err() {
+    if stands.is_err() || told.is_err() {
         process::exit_now(1);
     }
+    drop(jail);
     loop {
         process::wait_for_child_signal();
         while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}

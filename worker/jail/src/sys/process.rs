@@ -126,18 +126,19 @@ pub(crate) fn take_inherited(number: i32) -> Result<OwnedFd, Errno> {
 
 /// Marks every descriptor from 3 on to be closed on exec.
 pub(crate) fn close_on_exec_from_3() -> Result<(), Errno> {
-    close_range(3, libc::CLOSE_RANGE_CLOEXEC)
+    close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-/// Closes every descriptor. Only for a process that will own none again (the sandbox's init).
-pub(crate) fn close_all() -> Result<(), Errno> {
-    close_range(0, 0)
+/// Closes every descriptor but one above 0. Only for a process that will own no other again (the sandbox's init).
+pub(crate) fn close_all_but(kept: BorrowedFd<'_>) -> Result<(), Errno> {
+    let kept = kept.as_raw_fd().cast_unsigned();
+    close_range(0, kept - 1, 0).and_then(|()| close_range(kept + 1, u32::MAX, 0))
 }
 
-fn close_range(first: u32, flags: u32) -> Result<(), Errno> {
-    // SAFETY: integers only. With flags 0 every OwnedFd of this process becomes stale; the one caller never drops or
-    // uses one afterwards (it loops until it dies).
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) };
+fn close_range(first: u32, last: u32, flags: u32) -> Result<(), Errno> {
+    // SAFETY: integers only. With flags 0 every other OwnedFd of this process becomes stale; the one caller never drops
+    // or uses one afterwards (it loops until it dies).
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
