@@ -173,19 +173,16 @@ fn usable_cpus(jail: &Jail) -> u32 {
 /// Kills everything and waits until it is gone. The command is reaped first: until then its init cannot end, since
 /// it waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c).
 fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Failure> {
-    let left_running = match command {
-        Some(child) => left_running(child, group)?,
-        None => 0,
-    };
-    kill(init)?;
-    group.kill()?;
+    let left_running = command.map_or(Ok(0), |child| left_running(child, group));
+    // Both, whatever could not be counted or killed.
+    kill(init).and(group.kill())?;
     let reaped = match command {
         Some(child) => process::wait4(child.pid).map_err(Failure::of("reap_command", "reap the command"))?,
         None => Reaped::default(),
     };
     process::wait4(init.pid).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
     wait_until_empty(group)?;
-    Ok(End { reaped, left_running })
+    Ok(End { reaped, left_running: left_running? })
 }
 
 /// The main process itself does not count: it has ended, or is being ended.

@@ -34,6 +34,11 @@ pub fn abi() -> Result<i32, Failure> {
     })
 }
 
+/// Whether this kernel has the layer.
+pub(crate) fn is_present() -> bool {
+    abi().is_ok_and(|abi| abi >= MINIMUM_ABI)
+}
+
 /// Restricts the calling, single-threaded process and all its descendants. Its root is the sandbox's root by now, and
 /// no_new_privs is set.
 pub fn restrict(profile: Profile) -> Result<(), Failure> {

@@ -7,7 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Gid, Mode, OFlags, Uid};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdGetfdFlags;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
@@ -30,7 +30,8 @@ const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
 /// Everything the child needs, made before it is cloned.
 pub(crate) struct Launch<'a> {
-    programs: Vec<CString>,
+    program: &'a [u8],
+    path: &'a [u8],
     argv: Vec<CString>,
     env: Vec<CString>,
     cwd: CString,
@@ -82,12 +83,13 @@ impl Descriptors {
         &self.files_in
     }
 
-    /// A pipe belongs to who made it, the worker; the command must own its ends to open /dev/stdout again.
-    fn give_pipes_to(&self, host_id: u32) -> Result<(), Errno> {
+    /// A pipe belongs to who made it, the worker; the command may open /dev/stdout again. By mode and not by owner, since
+    /// a pipe may join two commands of different uid ranges; only who holds an end can reach it.
+    fn let_pipes_be_opened_again(&self) -> Result<(), Errno> {
         for end in &self.stdio {
             let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(end)?.st_mode);
             if kind == rustix::fs::FileType::Fifo {
-                rustix::fs::fchown(end, Some(Uid::from_raw(host_id)), Some(Gid::from_raw(host_id)))?;
+                rustix::fs::fchmod(end, Mode::from_raw_mode(0o666))?;
             }
         }
         Ok(())
@@ -100,7 +102,8 @@ impl<'a> Launch<'a> {
             |all: Vec<Vec<u8>>| -> Result<Vec<CString>, Failure> { all.into_iter().map(c_string).collect() };
         let env = plan.env.iter().map(|(name, value)| [name, b"=".as_slice(), value].concat()).collect();
         Ok(Self {
-            programs: strings(programs(plan))?,
+            program: &plan.argv[0],
+            path: plan.env.iter().find(|(name, _)| name == b"PATH").map_or(DEFAULT_PATH, |(_, path)| path),
             argv: strings(plan.argv.clone())?,
             env: strings(env)?,
             cwd: c_string(plan.cwd.clone())?,
@@ -123,8 +126,8 @@ pub(crate) fn start(
 ) -> Result<Start, Failure> {
     launch
         .descriptors
-        .give_pipes_to(base.uid_base() + COMMAND_ID)
-        .map_err(Failure::of("stdio", "give the command its pipes"))?;
+        .let_pipes_be_opened_again()
+        .map_err(Failure::of("stdio", "let the command open its pipes"))?;
     let (ours, theirs) = handshake::pair()?;
     let cloned = base.with_pid_namespace_of(sandbox.init.pidfd.as_fd(), || {
         let cloned = clone3(Namespaces::NONE, group.clone_into());
@@ -181,7 +184,7 @@ fn run(
     missing: &Missing,
     launch: &Launch<'_>,
 ) -> ! {
-    // Memory first: after the filter is loaded nothing more than exec should be needed.
+    // Before the filter is loaded: after it little more than exec should be needed.
     let argv = process::pointers(&launch.argv);
     let env = process::pointers(&launch.env);
     let message = match enter(sandbox, group, launch).and_then(|()| confine(launch, missing)) {
@@ -195,7 +198,7 @@ fn run(
                     if handshake::send(jail, &confined).is_err() || handshake::wait(jail).is_err() {
                         process::exit_now(70);
                     }
-                    Message::NoExec { errno: execute(&launch.programs, &argv, &env).raw_os_error() }
+                    Message::NoExec { errno: execute(launch, &argv, &env).raw_os_error() }
                 }
             },
         },
@@ -207,6 +210,7 @@ fn run(
 /// Into the sandbox, as its root: cgroup, namespaces, files, descriptors.
 fn enter(sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Failure> {
     rustix::process::setsid().map_err(Failure::of("setsid", "begin an own session"))?;
+    be_first_to_die()?;
     group.join()?;
     // After joining, and before the user namespace, which may make no cgroup namespace: else the host's path shows.
     process::unshare(libc::CLONE_NEWCGROUP)
@@ -227,6 +231,15 @@ fn enter(sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Fa
     Ok(())
 }
 
+/// When the whole host is out of memory, any job goes before the jail, the worker or anybody else's process; and a
+/// worker that is protected (OOMScoreAdjust=-1000) would else hand down processes that its own memory limit cannot end.
+fn be_first_to_die() -> Result<(), Failure> {
+    // The jail's own /proc, still in sight.
+    std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|error| {
+        Failure::new("oom_score", error.raw_os_error().unwrap_or(0), "offer the command to the OOM killer")
+    })
+}
+
 /// Everything that needs no privilege later on; after this only the filter is left.
 fn confine(launch: &Launch<'_>, missing: &Missing) -> Result<(), Failure> {
     rlimits::apply(launch.limits).map_err(Failure::of("rlimits", "limit the process"))?;
@@ -235,7 +248,7 @@ fn confine(launch: &Launch<'_>, missing: &Missing) -> Result<(), Failure> {
     process::close_on_exec_from_3().map_err(Failure::of("close_range", "have descriptors closed on exec"))?;
     privileges::drop_all(COMMAND_ID)?;
     match landlock::restrict(launch.profile) {
-        Err(_) if missing.landlock => Ok(()),
+        Err(_) if missing.landlock && !landlock::is_present() => Ok(()),
         result => result,
     }
 }
@@ -256,7 +269,12 @@ fn enter_cwd(cwd: &CStr) -> Result<(), Errno> {
 fn listen(filters: Option<&Filters>, missing: &Missing) -> Result<Option<OwnedFd>, Failure> {
     match filters {
         Some(filters) => match filters.install() {
-            Err(_) if missing.seccomp => Ok(None),
+            // No filters, no notification, or somebody listens already (seccomp(2)): nothing that a job can bring about.
+            Err(failure)
+                if missing.seccomp && [libc::ENOSYS, libc::EINVAL, libc::EBUSY].contains(&failure.errno) =>
+            {
+                Ok(None)
+            }
             result => result.map(Some),
         },
         None if missing.seccomp => Ok(None),
@@ -265,10 +283,11 @@ fn listen(filters: Option<&Filters>, missing: &Missing) -> Result<Option<OwnedFd
 }
 
 /// As execvp(3): the first candidate that can be executed; a refusal is remembered over a miss.
-fn execute(programs: &[CString], argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Errno {
+fn execute(launch: &Launch<'_>, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Errno {
     let mut remembered = Errno::NOENT;
-    for program in programs {
-        match process::execve(program, argv, env) {
+    for program in programs(launch.program, launch.path) {
+        let Ok(program) = CString::new(program) else { return Errno::INVAL };
+        match process::execve(&program, argv, env) {
             Errno::NOENT | Errno::NOTDIR => {}
             Errno::ACCESS => remembered = Errno::ACCESS,
             errno => return errno,
@@ -277,17 +296,15 @@ fn execute(programs: &[CString], argv: &[*const libc::c_char], env: &[*const lib
     remembered
 }
 
-/// The paths that may be the program.
-fn programs(plan: &Plan) -> Vec<Vec<u8>> {
-    let program = &plan.argv[0];
-    if program.contains(&b'/') {
-        return vec![program.clone()];
-    }
-    let path = plan.env.iter().find(|(name, _)| name == b"PATH").map_or(DEFAULT_PATH, |(_, value)| value);
-    path.split(|&byte| byte == b':')
-        .filter(|directory| directory.starts_with(b"/"))
-        .map(|directory| [directory, b"/", program].concat())
-        .collect()
+/// The paths that may be the program. One at a time and in the job's own group: all those of a long name and a long
+/// PATH together are gigabytes.
+fn programs<'a>(program: &'a [u8], path: &'a [u8]) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let is_path = program.contains(&b'/');
+    let found = path
+        .split(|&byte| byte == b':')
+        .filter(move |directory| !is_path && directory.starts_with(b"/"))
+        .map(move |directory| [directory, b"/", program].concat());
+    is_path.then(|| program.to_vec()).into_iter().chain(found)
 }
 
 fn c_string(bytes: Vec<u8>) -> Result<CString, Failure> {
@@ -297,15 +314,13 @@ fn c_string(bytes: Vec<u8>) -> Result<CString, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::example;
 
     #[test]
     fn a_bare_name_is_looked_up_in_the_plans_path_or_the_default() {
-        let mut plan = example();
-        assert_eq!(programs(&plan), [b"/bin/cat"]);
-        plan.argv[0] = b"cat".to_vec();
-        assert_eq!(programs(&plan), [&b"/usr/local/bin/cat"[..], b"/usr/bin/cat", b"/bin/cat"]);
-        plan.env.push((b"PATH".to_vec(), b"/a::.:b:/c".to_vec()));
-        assert_eq!(programs(&plan), [b"/a/cat", b"/c/cat"]);
+        let all = |program, path| programs(program, path).collect::<Vec<_>>();
+        assert_eq!(all(b"/bin/cat", DEFAULT_PATH), [b"/bin/cat"]);
+        let found = [&b"/usr/local/bin/cat"[..], b"/usr/bin/cat", b"/bin/cat"];
+        assert_eq!(all(b"cat", DEFAULT_PATH), found);
+        assert_eq!(all(b"cat", b"/a::.:b:/c"), [b"/a/cat", b"/c/cat"]);
     }
 }

@@ -23,6 +23,10 @@ const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "tmp", "work"];
 /// Whatever this kernel's defaults are: attributes of an image's files never lead to other files.
 const NO_EXTENSIONS: [(&str, &str); 3] = [("redirect_dir", "nofollow"), ("metacopy", "off"), ("xino", "off")];
 
+/// More than any memory holds, and few enough for the kernel, which refuses numbers whose bytes overflow
+/// (shmem_parse_one in mm/shmem.c).
+const MOST_INODES: u64 = 1 << 40;
+
 /// A detached mount and where it belongs, relative to the sandbox's root.
 pub(crate) struct Placed {
     pub(crate) target: Vec<u8>,
@@ -168,7 +172,7 @@ impl Scratch {
     fn settle(&self, limits: &Limits) -> Result<Occupied, Failure> {
         let settle = || -> Result<Occupied, Errno> {
             let layout = occupied(self.directory())?;
-            let inodes = limits.inodes.get().saturating_add(layout.inodes).to_string();
+            let inodes = (limits.inodes.get().min(MOST_INODES) + layout.inodes).to_string();
             let bytes = limits.disk_bytes.get().saturating_add(layout.bytes).to_string();
             rustix::mount::fsconfig_set_string(self.context.as_fd(), "nr_inodes", inodes.as_str())?;
             rustix::mount::fsconfig_set_string(self.context.as_fd(), "size", bytes.as_str())?;

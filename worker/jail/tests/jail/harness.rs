@@ -24,6 +24,8 @@ pub(crate) struct Jail {
     pub(crate) socket: OwnedFd,
     pub(crate) uids: UidRange,
     pub(crate) setup: Setup,
+    /// It was killed, or is to end with an error.
+    pub(crate) has_failed: bool,
     image: tempfile::TempDir,
 }
 
@@ -153,6 +155,19 @@ impl Jail {
     }
 
     pub(crate) fn try_start(allow_missing: &[&str]) -> (Self, Reply) {
+        let jail = Self::unconfigured(allow_missing);
+        let reply = jail.configure();
+        (jail, reply)
+    }
+
+    /// One that was sent its configuration and has not answered yet.
+    pub(crate) fn start_unanswered() -> Self {
+        let jail = Self::unconfigured(&[]);
+        jail.send(&Request::Configure(jail.setup.clone()), &[]);
+        jail
+    }
+
+    fn unconfigured(allow_missing: &[&str]) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let (process, socket) = spawn();
         let uids = UidRange::claim().expect("a uid range");
@@ -163,9 +178,7 @@ impl Jail {
             uid_base: uids.base(),
             allow_missing: allow_missing.iter().map(|&name| name.to_owned()).collect(),
         };
-        let jail = Self { process, socket, uids, setup, image: image() };
-        let reply = jail.configure();
-        (jail, reply)
+        Self { process, socket, uids, setup, has_failed: false, image: image() }
     }
 
     /// A new process in the place of one that was killed.
@@ -275,7 +288,7 @@ impl Drop for Jail {
         let (nothing, _) = wire::pair().expect("socketpair");
         drop(std::mem::replace(&mut self.socket, nothing));
         let status = self.process.wait().expect("wait");
-        if !std::thread::panicking() {
+        if !self.has_failed && !std::thread::panicking() {
             assert!(status.success(), "the jail ended with {status}");
         }
     }

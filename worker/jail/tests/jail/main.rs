@@ -2,6 +2,7 @@
 
 mod files;
 mod harness;
+mod hostile;
 mod leftovers;
 mod limits;
 mod sandbox;
