@@ -38,7 +38,7 @@ pub fn all() -> Vec<Hostile> {
         .map(|e| e.path())
         .collect();
     paths.sort();
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(read).collect()
 }
 
 /// The program of this name, whatever its language.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use kiln_tests::binary::repository;
+use kiln_tests::binary::{self, repository};
 use kiln_tests::cli::kiln;
 
 fn files(ending: &str) -> Vec<PathBuf> {
@@ -72,9 +72,19 @@ fn units_are_hardened_and_the_workers_is_delegated_its_cgroup() {
         ] {
             assert!(unit.contains(setting), "{name}: {setting}");
         }
+        let inherited = [
+            "SystemCallFilter=",
+            "ProtectClock=",
+            "ProtectKernelModules=",
+            "ProtectHostname=",
+            "RestrictRealtime=",
+        ];
         let works = unit.contains("kiln worker") || unit.contains("kiln up");
         assert_eq!(unit.contains("Delegate=yes"), works, "{name}: Delegate=yes where jobs run");
-        if !works {
+        if works {
+            let found = inherited.iter().find(|setting| unit.lines().any(|line| line.starts_with(**setting)));
+            assert_eq!(found, None, "{name}: its filter would outrank the sandbox's own");
+        } else {
             for setting in [
                 "CapabilityBoundingSet=\n",
                 "PrivateUsers=yes",
@@ -84,6 +94,32 @@ fn units_are_hardened_and_the_workers_is_delegated_its_cgroup() {
                 assert!(unit.contains(setting), "{name}: {setting}");
             }
         }
+    }
+}
+
+#[test]
+fn the_capabilities_of_the_workers_units_are_all_that_sandboxes_need() {
+    for name in ["kiln-worker.service", "kiln.service"] {
+        let unit = read(&repository().join("deploy").join(name));
+        let set = unit
+            .lines()
+            .find_map(|line| line.strip_prefix("CapabilityBoundingSet="))
+            .expect("a bounding set");
+        let words: Vec<String> =
+            set.split(' ').map(|word| format!("+{}", word[4..].to_lowercase())).collect();
+        let bounding = format!("-all,{}", words.join(","));
+        let said = std::process::Command::new("setpriv")
+            .args(["--no-new-privs", "--bounding-set", &bounding, "sh", "-c", "exec \"$@\"", "sh"])
+            .arg(binary::kiln())
+            .args(["run", "--quiet", "--", "sh", "-c", "sleep 100 & echo ran"])
+            .output()
+            .expect("setpriv is part of util-linux");
+        let text = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(
+            said.status.success() && text == "ran\n",
+            "{name}: {text}{}",
+            String::from_utf8_lossy(&said.stderr)
+        );
     }
 }
 

@@ -22,9 +22,9 @@ async fn jobs_are_found_by_state_verdict_and_label() {
     let all = ids(ListRequest::default()).await;
     assert_eq!(all, [bad.clone(), good.clone()], "newest first");
     let verdict = JobVerdict::Succeeded.into();
-    assert_eq!(ids(ListRequest { verdict, ..Default::default() }).await, [good.clone()]);
+    assert_eq!(ids(ListRequest { verdict, ..Default::default() }).await, std::slice::from_ref(&good));
     let labels = [("team".to_owned(), "blue".to_owned())].into();
-    assert_eq!(ids(ListRequest { labels, ..Default::default() }).await, [bad.clone()]);
+    assert_eq!(ids(ListRequest { labels, ..Default::default() }).await, std::slice::from_ref(&bad));
     let state = JobState::Queued.into();
     assert!(ids(ListRequest { state, ..Default::default() }).await.is_empty());
     let state = JobState::Done.into();
