@@ -97,6 +97,23 @@ fn limits_hold_before_a_byte_is_written() {
 }
 
 #[test]
+fn an_upload_refused_for_want_of_room_changes_no_count_and_leaves_no_file() {
+    let (_directory, blobs) = blobs();
+    let half = digest(b"half");
+    let mut upload = blobs.upload(half, 1000, 0).unwrap().unwrap();
+    upload.write(&[b'h'; 400]).unwrap();
+    drop(upload);
+    let other = blobs.upload(digest(b"other"), 1000, 0).unwrap().unwrap();
+    assert!(matches!(blobs.upload(half, 1000, 400), Err(BlobError::Full { .. })));
+    assert_eq!((blobs.stat(&half).unwrap(), blobs.total_bytes()), (Stat::Partial(400), 1400));
+    assert!(matches!(blobs.upload(digest(b"other"), 1000, 0), Err(BlobError::Full { .. })));
+    assert_eq!(fs::read_dir(blobs.import()).unwrap().count(), 0, "the second upload's own file is gone");
+    drop(other);
+    drop(blobs.upload(half, 4, 0).unwrap().unwrap());
+    assert_eq!(blobs.total_bytes(), 0);
+}
+
+#[test]
 fn two_uploads_of_one_blob_do_not_disturb_each_other() {
     let (_directory, blobs) = blobs();
     let whole = digest(b"same");

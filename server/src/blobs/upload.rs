@@ -74,10 +74,11 @@ impl Blobs {
             // A second upload at the same time writes to a file of its own; whoever is first wins.
             None => (self.private_file()?, None),
         };
-        let mut sink = Sink::open(self, path)?;
-        sink.resume(offset)?;
-        sink.reserve(size_bytes.saturating_sub(sink.written))?;
-        Ok(Some(Upload { sink, digest, announced: size_bytes, claim }))
+        // Dropped when it cannot go on: what is on disk stays counted, and a private file goes.
+        let mut upload = Upload { sink: Sink::open(self, path)?, digest, announced: size_bytes, claim };
+        upload.sink.resume(offset)?;
+        upload.sink.reserve(size_bytes.saturating_sub(upload.sink.written))?;
+        Ok(Some(upload))
     }
 
     /// Begins a stream whose digest will be known at its end.
@@ -164,9 +165,9 @@ impl Drop for Upload {
             // A private file; gone already when it was stored.
             let _ = fs::remove_file(&self.sink.path);
         } else if self.sink.path.exists() {
-            // The partial file stays on disk, so it stays counted.
-            let kept = self.sink.written.min(self.sink.reserved);
-            self.sink.reserved -= kept;
+            // The partial file stays on disk, so it stays counted: as long as it is, also after a write that failed half-way.
+            let kept = self.sink.file.metadata().map_or(self.sink.written, |metadata| metadata.len());
+            self.sink.reserved = self.sink.reserved.saturating_sub(kept);
         }
     }
 }
