@@ -27,8 +27,6 @@ pub(crate) const IDS: u32 = 65_536;
 pub(crate) const NEW_ROOT: &str = "/new";
 /// Where the per-command tmpfs is attached while overlays are made on it.
 pub(crate) const SCRATCH: &str = "/scratch";
-/// Where an overlay's lower layer is attached while the overlay is made.
-pub(crate) const LOWER: &str = "/lower";
 
 /// Always empty: beside a part of an image, since an overlay of lower layers only needs two.
 pub(crate) const EMPTY: &str = "/empty";
@@ -171,7 +169,7 @@ fn replace_root() -> Result<(), Failure> {
         MountAttrFlags::empty(),
     )
     .map_err(Failure::of("base_tmpfs", "mount the jail's own root"))?;
-    for directory in ["proc", "new", "scratch", "lower", "empty"] {
+    for directory in ["proc", "new", "scratch", "empty"] {
         rustix::fs::mkdirat(&root, directory, Mode::from_raw_mode(0o755))
             .map_err(Failure::of("base_tmpfs", "make the jail's mount points"))?;
     }

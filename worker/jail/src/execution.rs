@@ -5,7 +5,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use crate::cgroup::{Group, GroupUsage};
+use crate::cgroup::{Group, GroupUsage, available_cpus};
 use crate::jail::Jail;
 use crate::plan::Plan;
 use crate::report::{Evidence, Failure, Phases, Report, Usage};
@@ -166,8 +166,7 @@ fn start(
 
 fn usable_cpus(jail: &Jail) -> u32 {
     let configured = jail.setup.cpus.len();
-    let all = std::thread::available_parallelism().map_or(1, usize::from);
-    u32::try_from(if configured == 0 { all } else { configured }).unwrap_or(u32::MAX)
+    u32::try_from(if configured == 0 { available_cpus() } else { configured }).unwrap_or(u32::MAX)
 }
 
 /// Kills everything and waits until it is gone. The command is reaped first: until then its init cannot end, since

@@ -81,9 +81,12 @@ fn take_socket() -> Result<OwnedFd, Failure> {
         process::duplicate_onto(nowhere.as_fd(), 1)?;
         // Ctrl-C and a service manager's SIGTERM are the worker's to handle: the jail ends when its worker does.
         process::block_signals()?;
+        // For the commands, which inherit this. Here none arrives.
+        process::default_signals();
         // EPERM: it leads a group already.
         let _ = rustix::process::setsid();
-        rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+        // What is made gets exactly the mode that is asked for; the command takes a mask of its own.
+        rustix::process::umask(rustix::fs::Mode::empty());
         Ok(socket)
     };
     take().map_err(Failure::of("stdin", "take the worker's socket"))

@@ -14,6 +14,7 @@ mod v1;
 mod v2;
 
 use std::os::fd::BorrowedFd;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rustix::event::PollFlags;
@@ -264,8 +265,11 @@ fn cpu_quota_us(limits: &Limits, cpus: &[u32]) -> Option<u64> {
     (rate_millis < machine_millis).then(|| (rate_millis * CPU_PERIOD_US / 1000).max(1000))
 }
 
-fn available_cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// CPUs that this process may use. Asked once: the standard library reads five files for it.
+pub(crate) fn available_cpus() -> usize {
+    static CPUS: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get));
+    *CPUS
 }
 
 /// The kernel takes no more than its largest number of processes (PID_MAX_LIMIT of linux/threads.h).

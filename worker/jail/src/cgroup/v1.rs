@@ -250,9 +250,14 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        if self.quota_us.is_some() {
-            self.cpu.write("cpu.cfs_quota_us", "-1")?;
-        }
+        let lifted = match self.quota_us {
+            Some(_) => self.cpu.write("cpu.cfs_quota_us", "-1"),
+            None => Ok(()),
+        };
+        self.kill_all().and(lifted)
+    }
+
+    fn kill_all(&self) -> Result<(), Errno> {
         if let Some(unified) = &self.unified {
             match unified.group.write("cgroup.kill", "1") {
                 // Before 5.14.

@@ -178,14 +178,16 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        if self.quota_us.is_some() {
-            self.group.write("cpu.max", "max")?;
-        }
-        match self.group.write("cgroup.kill", "1") {
+        let lifted = match self.quota_us {
+            Some(_) => self.group.write("cpu.max", "max"),
+            None => Ok(()),
+        };
+        let killed = match self.group.write("cgroup.kill", "1") {
             // Before 5.14.
             Err(Errno::NOENT) => self.kill_by_list(),
             killed => killed,
-        }
+        };
+        killed.and(lifted)
     }
 
     /// For kernels that cannot kill a group.

@@ -244,7 +244,7 @@ fn be_first_to_die() -> Result<(), Failure> {
 fn confine(launch: &Launch<'_>, missing: &Missing) -> Result<(), Failure> {
     rlimits::apply(launch.limits).map_err(Failure::of("rlimits", "limit the process"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    process::reset_signals().map_err(Failure::of("signals", "reset signals"))?;
+    process::unblock_signals().map_err(Failure::of("signals", "unblock signals"))?;
     process::close_on_exec_from_3().map_err(Failure::of("close_range", "have descriptors closed on exec"))?;
     privileges::drop_all(COMMAND_ID)?;
     match landlock::restrict(launch.profile) {

@@ -31,7 +31,6 @@ pub(crate) fn fill(tmpfs: BorrowedFd<'_>, owner: (Uid, Gid)) -> Result<(), Failu
             let mode = Mode::from_raw_mode(0o666);
             rustix::fs::mknodat(tmpfs, &path, FileType::CharacterDevice, mode, makedev(major, minor))?;
             rustix::fs::chownat(tmpfs, &path, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)?;
-            rustix::fs::chmodat(tmpfs, &path, mode, AtFlags::empty())?;
         }
         for (name, target) in LINKS {
             rustix::fs::symlinkat(target, tmpfs, format!("dev/{name}"))?;

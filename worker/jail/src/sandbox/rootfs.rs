@@ -10,7 +10,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
 
-use crate::base::{Base, EMPTY, IdMapping, LOWER, SCRATCH, mount_new, move_onto};
+use crate::base::{Base, EMPTY, IdMapping, SCRATCH, mount_new, move_onto};
 use crate::plan::{Limits, Plan, Profile};
 use crate::report::Failure;
 use crate::sys::mount::{attribute, mount_setattr};
@@ -62,13 +62,13 @@ impl Mounts {
         dev::fill(scratch.directory(), owners.root())?;
         let root_part = parts.remove(0);
         make_mount_points(root_part.as_fd(), &scratch, owners)?;
-        let root = overlay(0, root_part, plan.profile)?;
+        let root = overlay(0, root_part, &scratch, plan.profile)?;
         let mut placed = Vec::new();
         for (index, (part, source)) in (1..).zip(plan.rootfs.parts[1..].iter().zip(parts)) {
             if plan.profile == Profile::Build {
                 make_layers(source.as_fd(), &scratch, index, owners)?;
             }
-            let mount = overlay(index, source, plan.profile)?;
+            let mount = overlay(index, source, &scratch, plan.profile)?;
             placed.push(Placed { target: part.target[1..].to_vec(), mount });
         }
         placed.extend(scratch.writable_places()?);
@@ -143,9 +143,7 @@ impl Scratch {
 
     fn make_directory(&self, name: &str, mode: u32, owner: (Uid, Gid)) -> Result<(), Errno> {
         rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(mode))?;
-        rustix::fs::chownat(&self.directory, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)?;
-        // mkdir's mode went through the umask.
-        rustix::fs::chmodat(&self.directory, name, Mode::from_raw_mode(mode), AtFlags::empty())
+        rustix::fs::chownat(&self.directory, name, Some(owner.0), Some(owner.1), AtFlags::SYMLINK_NOFOLLOW)
     }
 
     /// Detached binds of the tmpfs' directories, /dev read-only but with its devices usable.
@@ -190,7 +188,7 @@ impl Scratch {
 }
 
 impl Drop for Scratch {
-    /// The jail's own table is small again, also where making the sandbox failed half-way.
+    /// With every layer below it. The jail's own table is small again, also where making the sandbox failed half-way.
     fn drop(&mut self) {
         let _ = rustix::mount::unmount(SCRATCH, UnmountFlags::DETACH);
     }
@@ -246,29 +244,33 @@ fn make_layers(
 
 /// Mounts overlay `index` over `lower` by path: layers given as descriptors are refused by kernels up to 6.12.
 ///
+/// The path lies in the scratch tmpfs, so that one umount takes them all: each waits for an RCU grace period
+/// (namespace_unlock in fs/namespace.c).
+///
 /// A plain bind would do for a part that is only read, but would show the host's path in /proc/self/mountinfo.
-fn overlay(index: usize, lower: OwnedFd, profile: Profile) -> Result<OwnedFd, Failure> {
+fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, profile: Profile) -> Result<OwnedFd, Failure> {
+    let lower = format!("{SCRATCH}/lower{index}");
     let upper = format!("{SCRATCH}/upper{index}");
     let work = format!("{SCRATCH}/tempo{index}");
     let confined = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     let mount = || -> Result<OwnedFd, Errno> {
-        move_onto(lower.as_fd(), CWD, LOWER)?;
-        let result = match profile {
+        let name = format!("lower{index}");
+        rustix::fs::mkdirat(scratch.directory(), &name, Mode::RWXU)?;
+        move_onto(source.as_fd(), scratch.directory(), &name)?;
+        match profile {
             // Only `build` may write in its throwaway root.
             Profile::Build => {
-                let layers = [("lowerdir", LOWER), ("upperdir", upper.as_str()), ("workdir", &work)];
+                let layers = [("lowerdir", lower.as_str()), ("upperdir", &upper), ("workdir", &work)];
                 mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), confined)
             }
             Profile::Strict | Profile::Default => {
                 // The topmost layer of the root has the mount points.
-                let layers = if index == 0 { format!("{upper}:{LOWER}") } else { format!("{LOWER}:{EMPTY}") };
+                let layers = if index == 0 { format!("{upper}:{lower}") } else { format!("{lower}:{EMPTY}") };
                 let attributes = confined | MountAttrFlags::MOUNT_ATTR_RDONLY;
                 let layers = [("lowerdir", layers.as_str())];
                 mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), attributes)
             }
-        };
-        rustix::mount::unmount(LOWER, UnmountFlags::DETACH)?;
-        result
+        }
     };
     mount().map_err(|errno| {
         Failure::new("mount_overlay", errno.raw_os_error(), format!("mount the overlay of part {index}"))

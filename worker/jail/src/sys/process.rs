@@ -60,8 +60,13 @@ pub(crate) fn pointers(strings: &[std::ffi::CString]) -> Vec<*const libc::c_char
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
-/// Every signal back to its default disposition, none blocked: what a program started by init would find.
-pub(crate) fn reset_signals() -> Result<(), Errno> {
+/// No signal blocked, as a program started by init would find them.
+pub(crate) fn unblock_signals() -> Result<(), Errno> {
+    set_mask(libc::SIG_SETMASK, false)
+}
+
+/// Every signal back to its default disposition; children inherit it.
+pub(crate) fn default_signals() {
     // The kernel's struct sigaction with a null handler: SIG_DFL, no flags, empty mask.
     let default = [0_u64; 4];
     for signal in 1..=64 {
@@ -73,7 +78,6 @@ pub(crate) fn reset_signals() -> Result<(), Errno> {
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nowhere, 8_usize);
         }
     }
-    set_mask(libc::SIG_SETMASK, false)
 }
 
 /// Blocks every signal: they are taken by [`wait_for_child_signal`] or stay pending.

@@ -68,6 +68,16 @@ fn wait_for_none<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Vec<T
     }
 }
 
+/// Nobody is left who could: the next worker on this host sweeps such groups; here the test does.
+fn remove_groups_of(jail: &Jail) {
+    for group in groups_of(jail) {
+        wait_for_none("group", || std::fs::remove_dir(&group).err().into_iter().collect());
+    }
+    for parent in parents_of(jail) {
+        std::fs::remove_dir(&parent).expect("an empty group");
+    }
+}
+
 /// Kilobytes of one field of /proc/<pid>/smaps_rollup or status.
 fn kilobytes(path: &str, field: &str) -> u64 {
     let text = std::fs::read_to_string(path).expect("read");
@@ -117,14 +127,25 @@ fn the_sandbox_dies_when_the_jail_is_killed() {
     jail.process.kill().expect("kill");
     jail.process.wait().expect("wait");
     wait_for_none("processes", || processes_of(&jail));
-    for group in groups_of(&jail) {
-        // Nobody is left who could: the next worker on this host sweeps such groups; here the test does.
-        wait_for_none("group", || std::fs::remove_dir(&group).err().into_iter().collect());
-    }
-    for parent in parents_of(&jail) {
-        std::fs::remove_dir(&parent).expect("an empty group");
-    }
+    remove_groups_of(&jail);
     jail.has_failed = true;
+}
+
+#[test]
+fn a_jail_killed_at_any_moment_of_a_command_leaves_no_process() {
+    let mut jails: Vec<Jail> = (0..30).map(|_| Jail::start()).collect();
+    for (round, jail) in (0_u64..).zip(&mut jails) {
+        let _running = jail.begin(Job::shell("sleep 1000 & sleep 1000"));
+        // No event tells these moments: through all of set-up and into the run.
+        std::thread::sleep(Duration::from_micros(round * 300));
+        jail.process.kill().expect("kill");
+        jail.process.wait().expect("wait");
+        jail.has_failed = true;
+    }
+    for jail in &jails {
+        wait_for_none("processes", || processes_of(jail));
+    }
+    remove_groups_of(&jails[0]);
 }
 
 #[test]
