@@ -103,7 +103,11 @@ async fn usage_and_phases_tell_what_happened() {
     assert!(usage(&result).voluntary_switches.is_some_and(|count| count > 0), "{result:#?}");
     assert!(usage(&result).minor_faults.is_some_and(|count| count > 100), "{result:#?}");
     let busy = evidence(&result).busy_millis.expect("CPU and wall are known");
-    assert!((200..=1000).contains(&busy), "partly busy: {busy}");
+    let expected = cpu * 1_000 / wall;
+    assert!(
+        (expected.saturating_sub(5)..=expected + 5).contains(&busy.into()),
+        "{busy}, not {expected}: {result:#?}"
+    );
     let phases = result.phases.as_ref().expect("phases");
     let moments = [
         phases.received_unix_us,
