@@ -7,6 +7,7 @@
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sched::CloneFlags;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
@@ -52,7 +53,8 @@ impl Base {
         let host_mounts = open_namespace("/proc/self/ns/mnt")?;
         let own_pids = open_namespace("/proc/self/ns/pid")?;
         let id_map = make_id_map(uid_base)?;
-        process::unshare(libc::CLONE_NEWNS).map_err(Failure::of("base_unshare", "own mount namespace"))?;
+        process::unshare(CloneFlags::CLONE_NEWNS)
+            .map_err(Failure::of("base_unshare", "own mount namespace"))?;
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(Failure::of("base_private", "cut mount propagation"))?;
         let own_mounts = open_namespace("/proc/self/ns/mnt")?;

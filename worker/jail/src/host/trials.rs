@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use nix::sched::CloneFlags;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_change, open_tree};
@@ -15,18 +16,18 @@ use crate::sys::mount::mount_setattr;
 use crate::sys::process::unshare;
 
 const AS_ROOT: &str = "run the worker as root, or with CAP_SYS_ADMIN in the initial user namespace (systemd unit in deploy/; \
-                       containers: --privileged)";
+                       containers: the capabilities and options that deploy/README.md lists)";
 /// Where the uids of trial namespaces begin: unused by any slot, never written to a disk.
 const TRIAL_UID_BASE: u32 = 0x7000_0000;
 
 pub(super) fn namespaces_and_mounts() -> Vec<Finding> {
     let kinds = [
-        ("mount", libc::CLONE_NEWNS, "a root of its own"),
-        ("pid", libc::CLONE_NEWPID, "no other process can be seen or signalled, and all die together"),
-        ("network", libc::CLONE_NEWNET, "no network"),
-        ("ipc", libc::CLONE_NEWIPC, "no shared queues and memory"),
-        ("uts", libc::CLONE_NEWUTS, "a host name that tells nothing"),
-        ("cgroup", libc::CLONE_NEWCGROUP, "the host's groups cannot be seen"),
+        ("mount", CloneFlags::CLONE_NEWNS, "a root of its own"),
+        ("pid", CloneFlags::CLONE_NEWPID, "no other process can be seen or signalled, and all die together"),
+        ("network", CloneFlags::CLONE_NEWNET, "no network"),
+        ("ipc", CloneFlags::CLONE_NEWIPC, "no shared queues and memory"),
+        ("uts", CloneFlags::CLONE_NEWUTS, "a host name that tells nothing"),
+        ("cgroup", CloneFlags::CLONE_NEWCGROUP, "the host's groups cannot be seen"),
     ];
     let mut findings = vec![user_namespace()];
     for (name, flag, why) in kinds {
@@ -113,7 +114,7 @@ fn in_thread(trial: impl FnOnce() -> Result<(), Errno> + Send + 'static) -> Resu
 }
 
 fn own_mounts() -> Result<(), Errno> {
-    unshare(libc::CLONE_NEWNS)?;
+    unshare(CloneFlags::CLONE_NEWNS)?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
 }
 

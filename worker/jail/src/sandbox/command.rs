@@ -7,6 +7,7 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::PidfdGetfdFlags;
@@ -213,7 +214,7 @@ fn enter(sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Fa
     be_first_to_die()?;
     group.join()?;
     // After joining, and before the user namespace, which may make no cgroup namespace: else the host's path shows.
-    process::unshare(libc::CLONE_NEWCGROUP)
+    process::unshare(CloneFlags::CLONE_NEWCGROUP)
         .map_err(Failure::of("cgroup_namespace", "hide the cgroup's path"))?;
     let namespaces = ThreadNameSpaceType::USER
         | ThreadNameSpaceType::MOUNT

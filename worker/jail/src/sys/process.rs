@@ -3,6 +3,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use nix::sched::CloneFlags;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use rustix::io::Errno;
 use rustix::process::Pid;
 
@@ -62,7 +64,7 @@ pub(crate) fn pointers(strings: &[std::ffi::CString]) -> Vec<*const libc::c_char
 
 /// No signal blocked, as a program started by init would find them.
 pub(crate) fn unblock_signals() -> Result<(), Errno> {
-    set_mask(libc::SIG_SETMASK, false)
+    set_mask(&SigSet::empty())
 }
 
 /// Every signal back to its default disposition; children inherit it.
@@ -82,32 +84,17 @@ pub(crate) fn default_signals() {
 
 /// Blocks every signal: they are taken by [`wait_for_child_signal`] or stay pending.
 pub(crate) fn block_signals() -> Result<(), Errno> {
-    set_mask(libc::SIG_SETMASK, true)
+    set_mask(&SigSet::all())
 }
 
-fn set_mask(how: libc::c_int, full: bool) -> Result<(), Errno> {
-    // SAFETY: the set is initialised by sigemptyset/sigfillset before it is read.
-    let result = unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        if full {
-            libc::sigfillset(&raw mut set)
-        } else {
-            libc::sigemptyset(&raw mut set)
-        };
-        libc::sigprocmask(how, &raw const set, std::ptr::null_mut())
-    };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+fn set_mask(set: &SigSet) -> Result<(), Errno> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(set), None).map_err(errno_of)
 }
 
 /// Sleeps until SIGCHLD (which must be blocked) is pending, and takes it.
 pub(crate) fn wait_for_child_signal() {
-    // SAFETY: the set is initialised before use; a null siginfo is allowed (sigwaitinfo(2)).
-    unsafe {
-        let mut set: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut set);
-        libc::sigaddset(&raw mut set, libc::SIGCHLD);
-        libc::sigwaitinfo(&raw const set, std::ptr::null_mut());
-    }
+    // sigwait(3) has no error but for signal numbers that do not exist.
+    let _taken = SigSet::from(Signal::SIGCHLD).wait();
 }
 
 /// Makes `target` a duplicate of `source` that survives exec; any descriptor that was there is closed.
@@ -146,15 +133,17 @@ fn close_range(first: u32, last: u32, flags: u32) -> Result<(), Errno> {
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }
 
-/// Gives this process new namespaces of its own (`libc::CLONE_NEW*`).
-pub(crate) fn unshare(namespaces: libc::c_int) -> Result<(), Errno> {
-    // SAFETY: only CLONE_NEW* bits are passed, which share no memory and no descriptor table with anybody.
-    let result = unsafe { libc::unshare(namespaces) };
-    if result == 0 { Ok(()) } else { Err(last_errno()) }
+/// Gives this process new namespaces of its own.
+pub(crate) fn unshare(namespaces: CloneFlags) -> Result<(), Errno> {
+    nix::sched::unshare(namespaces).map_err(errno_of)
 }
 
 /// Ends this process at once: no destructors, no exit handlers of the program that was forked.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit(2) takes an integer and does not return.
     unsafe { libc::_exit(code) }
+}
+
+fn errno_of(errno: nix::errno::Errno) -> Errno {
+    Errno::from_raw_os_error(errno as i32)
 }
