@@ -17,7 +17,6 @@ use kiln_proto::{model, v1};
 use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
@@ -25,7 +24,7 @@ pub use self::link::LinkError;
 
 use self::attempts::{Attempt, Attempts, Key};
 use self::link::{Link, LinkEvent};
-use self::relay::{Opening, Relay};
+use self::relay::{Opening, Relay, Relays};
 use crate::clock::unix_us;
 use crate::connection::Server;
 use crate::engine::Engine;
@@ -36,8 +35,6 @@ use crate::step::{self, StepControl};
 const FIRST_HEARTBEAT: Duration = Duration::from_secs(1);
 /// Cancelled attempts end within this, or the worker stops without their reports.
 const CANCELLED_END: Duration = Duration::from_secs(10);
-/// How long a stopping worker lets its watchers read on.
-const RELAYED: Duration = Duration::from_secs(2);
 /// How long a stopping worker waits for the acknowledgements of its last reports.
 const ACKNOWLEDGED: Duration = Duration::from_secs(2);
 
@@ -82,8 +79,7 @@ pub(crate) struct Agent {
     facts: Option<v1::WorkerFacts>,
     drain: Drain,
     tasks: TaskTracker,
-    relays: TaskTracker,
-    stop_relays: CancellationToken,
+    relays: Relays,
 }
 
 /// From an attempt's task.
@@ -119,6 +115,7 @@ impl Agent {
         let agent = Self {
             engine,
             link: Link::new(server.clone()),
+            relays: Relays::new(server.clone(), slots),
             server,
             identity,
             attempts: Attempts::default(),
@@ -131,8 +128,6 @@ impl Agent {
             facts: None,
             drain: Drain::No,
             tasks: TaskTracker::new(),
-            relays: TaskTracker::new(),
-            stop_relays: CancellationToken::new(),
         };
         (agent, handle)
     }
@@ -159,12 +154,7 @@ impl Agent {
         // Their events have no reader any more; closing lets them pass.
         self.events.1.close();
         self.tasks.wait().await;
-        self.relays.close();
-        // Every spool is complete by now: a watcher that reads gets the rest, one that does not is not waited for.
-        if tokio::time::timeout(RELAYED, self.relays.wait()).await.is_err() {
-            self.stop_relays.cancel();
-            self.relays.wait().await;
-        }
+        self.relays.finish().await;
     }
 
     fn on_link(&mut self, event: LinkEvent) {
@@ -305,7 +295,7 @@ impl Agent {
         };
         let command = usize::try_from(relay.command).unwrap_or(usize::MAX);
         let relay = Relay { relay_id: relay.relay_id, step: Arc::clone(&attempt.live), command, opening };
-        self.relays.spawn(relay.run(self.server.clone(), self.stop_relays.clone()));
+        self.relays.start(relay);
     }
 
     fn on_event(&mut self, event: Event) {
@@ -396,7 +386,6 @@ impl Agent {
 /// An agent that is dropped in the middle gives its attempts up; their tasks clean up and end by themselves.
 impl Drop for Agent {
     fn drop(&mut self) {
-        self.stop_relays.cancel();
         for (_, attempt) in self.attempts.unreported() {
             attempt.control.abandon.cancel();
             attempt.control.cancel.cancel();

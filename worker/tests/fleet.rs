@@ -175,6 +175,29 @@ async fn relays_carry_output_from_its_beginning_whenever_they_were_asked_for() {
     test.worker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_whose_watcher_is_gone_frees_its_connection() {
+    let mut test = start(1).await;
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    test.dialogue.say(FromServer::Lease(lease(2, shell("sleep 60")))).await;
+    test.dialogue.hear(|message| matches!(message, FromWorker::Started(_)).then_some(())).await;
+    let before = descriptors();
+    for watcher in 0..20 {
+        test.dialogue.say(FromServer::Relay(relay(&format!("gone {watcher}"), 2))).await;
+    }
+    let closed = async {
+        while test.server.shared.relays.lock().unwrap().len() < 20 || descriptors() > before {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), closed).await.expect("the command still runs");
+    let cancel = v1::CancelAttempt { attempt: Some(attempt(2)), fenced: false };
+    test.dialogue.say(FromServer::Cancel(cancel)).await;
+    let report = test.dialogue.hear_report().await;
+    test.dialogue.acknowledge(&report).await;
+    test.worker.stop().await;
+}
+
 async fn relayed(server: &TestServer, id: &str) -> Vec<u8> {
     let complete = async {
         loop {

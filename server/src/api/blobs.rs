@@ -3,19 +3,24 @@
 use std::fs::File;
 use std::io::Read;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, stream};
+use futures_util::{Stream, TryStreamExt, stream};
 use kiln_proto::model::Digest;
 use kiln_proto::v1::blobs_server::Blobs;
 use kiln_proto::v1::put_blob_request::Part;
 use kiln_proto::{BLOB_DOWNLOAD_CHUNK_BYTES, BLOB_UPLOAD_CHUNK_BYTES, v1};
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::Api;
 use super::errors::{blob_refused, field, not_joined, order};
 use crate::blobs::{BlobError, Stat, Stored, Upload};
+
+/// An upload that brings nothing for so long gives back the room that it was promised. What came is kept, to be resumed.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(60);
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<v1::GetBlobResponse, Status>> + Send>>;
 
@@ -38,7 +43,7 @@ impl Blobs for Api {
             let stored = Stored { digest, size_bytes: header.size_bytes, already_stored: true };
             return Ok(Response::new(answer(stored)));
         };
-        receive(upload, &mut parts).await.map(answer).map(Response::new)
+        receive(upload, &mut parts, UPLOAD_PATIENCE).await.map(answer).map(Response::new)
     }
 
     async fn get(&self, request: Request<v1::GetBlobRequest>) -> Result<Response<Chunks>, Status> {
@@ -69,8 +74,14 @@ impl Blobs for Api {
 }
 
 /// Takes chunks until the client ends its side. A client that vanishes leaves what came, to be resumed.
-async fn receive(mut upload: Upload, parts: &mut Streaming<v1::PutBlobRequest>) -> Result<Stored, Status> {
-    while let Some(message) = parts.message().await? {
+async fn receive(
+    mut upload: Upload,
+    parts: &mut (impl Stream<Item = Result<v1::PutBlobRequest, Status>> + Unpin),
+    patience: Duration,
+) -> Result<Stored, Status> {
+    let stalled =
+        |_| order(&format!("no chunk came for {patience:?}; `Stat` says where the upload can go on"));
+    while let Some(message) = timeout(patience, parts.try_next()).await.map_err(stalled)?? {
         let chunk = match message.part {
             Some(Part::Chunk(chunk)) => chunk,
             Some(Part::Header(_)) | None => return Err(order("after the header come chunks only")),
@@ -112,5 +123,28 @@ fn answer(stored: Stored) -> v1::PutBlobResponse {
         digest: stored.digest.to_string(),
         size_bytes: stored.size_bytes,
         already_stored: stored.already_stored,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures_util::StreamExt;
+
+    use super::*;
+    use crate::blobs::{BlobLimits, Blobs};
+
+    #[tokio::test]
+    async fn an_upload_that_stalls_gives_its_room_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = BlobLimits { max_blob_bytes: 1000, max_total_bytes: 1000 };
+        let blobs = Arc::new(Blobs::open(directory.path(), limits).unwrap());
+        let upload = blobs.upload(Digest::from([7; 32]), 1000, 0).unwrap().unwrap();
+        let chunk = v1::PutBlobRequest { part: Some(Part::Chunk("hello".into())) };
+        let mut parts = Box::pin(stream::iter([Ok(chunk)]).chain(stream::pending()));
+        let status = receive(upload, &mut parts, Duration::from_millis(50)).await.unwrap_err();
+        assert!(status.message().contains("no chunk came"), "{status}");
+        assert_eq!(blobs.total_bytes(), 5, "what came is kept");
     }
 }

@@ -77,7 +77,13 @@ impl Fleet for Api {
         let Some(watcher) = self.0.relays.open(&id) else {
             return Err(Reason::NotRegistered.status("nobody waits for this relay"));
         };
-        while let Some(message) = parts.message().await? {
+        loop {
+            let message = tokio::select! {
+                // A watcher that is gone frees the worker's connection, also when the command writes nothing.
+                () = watcher.closed() => return Ok(Response::new(v1::RelayOutputResponse {})),
+                message = parts.message() => message?,
+            };
+            let Some(message) = message else { break };
             let Some(Part::Chunk(chunk)) = message.part else {
                 return Err(order("after the relay's id come chunks only"));
             };

@@ -1,5 +1,7 @@
 //! `Submit` and what reads it later.
 
+use std::time::Duration;
+
 use kiln_proto::status::{Reason, reason_of, violations_of};
 use kiln_proto::v1;
 
@@ -175,6 +177,28 @@ async fn a_watcher_that_comes_late_gets_the_running_output_from_its_beginning() 
     assert_eq!(two[2], "stdout main@0 live and more", "its relay was never opened: {two:?}");
     let status = worker.relay_output(&relay_one.relay_id, vec![]).await.unwrap_err();
     assert_eq!(reason_of(&status), Some(Reason::NotRegistered), "a relay is opened once");
+}
+
+#[tokio::test]
+async fn a_relay_of_a_silent_command_ends_with_its_watcher() {
+    let kiln = Kiln::start().await;
+    let mut jobs = kiln.jobs().await;
+    let id = submit(&mut jobs, simple()).await;
+    let mut worker = kiln.worker("w", 1).await;
+    let lease = worker.lease().await;
+    worker.started(&lease).await;
+    let mut watcher = watch(&mut jobs, &id, 0, true).await;
+    assert_eq!(word(&next(&mut watcher).await), "accepted");
+    let relay = worker.relay().await;
+    let opened = v1::relay_output_request::Part::RelayId(relay.relay_id);
+    let opened = v1::RelayOutputRequest { part: Some(opened) };
+    let silent = tokio_stream::StreamExt::chain(tokio_stream::iter([opened]), tokio_stream::pending());
+    let mut fleet = v1::fleet_client::FleetClient::new(connect(&kiln.socket()).await);
+    let (ended, ()) =
+        tokio::join!(tokio::time::timeout(Duration::from_secs(10), fleet.relay_output(silent)), async {
+            drop(watcher)
+        });
+    ended.expect("the call ends while the command runs on").unwrap();
 }
 
 #[tokio::test]

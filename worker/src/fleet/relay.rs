@@ -1,7 +1,7 @@
 //! One watcher's live output of one command: read from the spool, sent over a connection of its own.
 //!
 //! The watcher's speed is this stream's speed and nobody else's. A relay that breaks is not taken up again: the result
-//! says everything in the end.
+//! says everything in the end. So many are open at a time; further ones wait for a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,10 @@ use std::time::Duration;
 use kiln_proto::v1;
 use kiln_proto::v1::fleet_client::FleetClient;
 use kiln_proto::v1::relay_output_request::Part;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::connection::Server;
 use crate::live::{CommandLive, CommandState, StepLive};
@@ -21,6 +22,19 @@ use crate::spool::{HEAD_BYTES, Spool, SpoolReader};
 const NOT_WORTH_A_STREAM: Duration = Duration::from_millis(20);
 /// Chunks read ahead of the stream.
 const AHEAD: usize = 2;
+/// Open at a time besides one for each command that can run here: each is a connection, and descriptors are bounded.
+const FURTHER_WATCHERS: usize = 128;
+/// How long a stopping worker lets its watchers read on.
+const READ_ON: Duration = Duration::from_secs(2);
+
+/// All relays of one worker. Dropping it ends them.
+#[derive(Debug)]
+pub(super) struct Relays {
+    server: Server,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    places: Arc<Semaphore>,
+}
 
 /// What to relay.
 #[derive(Debug)]
@@ -39,16 +53,41 @@ pub(super) enum Opening {
     WhenWorthwhile,
 }
 
-impl Relay {
-    /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
-    pub(super) async fn run(self, server: Server, stop: CancellationToken) {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = self.relay(server) => {}
-        }
+impl Relays {
+    pub(super) fn new(server: Server, slots: usize) -> Self {
+        let places = Arc::new(Semaphore::new(slots * kiln_proto::model::MAX_COMMANDS + FURTHER_WATCHERS));
+        Self { server, tasks: TaskTracker::new(), stop: CancellationToken::new(), places }
     }
 
-    async fn relay(self, server: Server) {
+    /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
+    pub(super) fn start(&self, relay: Relay) {
+        let (server, places, stop) = (self.server.clone(), Arc::clone(&self.places), self.stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = relay.run(&server, &places) => {}
+            }
+        });
+    }
+
+    /// Every spool is complete by now: a watcher that reads gets the rest, one that does not is not waited for.
+    pub(super) async fn finish(&self) {
+        self.tasks.close();
+        if tokio::time::timeout(READ_ON, self.tasks.wait()).await.is_err() {
+            self.stop.cancel();
+            self.tasks.wait().await;
+        }
+    }
+}
+
+impl Drop for Relays {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Relay {
+    async fn run(self, server: &Server, places: &Semaphore) {
         let Some(command) = self.step.commands.get(self.command) else {
             tracing::warn!(
                 command = self.command,
@@ -59,6 +98,7 @@ impl Relay {
         if self.opening == Opening::WhenWorthwhile && !is_worthwhile(command).await {
             return;
         }
+        let _place = places.acquire().await.expect("never closed");
         let channel = match server.connect().await {
             Ok(channel) => channel,
             Err(error) => {
@@ -68,11 +108,17 @@ impl Relay {
         };
         let mut client = FleetClient::new(channel).max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
         let (send, parts) = mpsc::channel(AHEAD);
-        let sending = send_parts(self.relay_id, command, send);
-        let (answer, sent) = tokio::join!(client.relay_output(ReceiverStream::new(parts)), sending);
-        if let Err(error) = sent {
-            tracing::warn!(%error, "cannot read what is to be relayed");
-        }
+        let sending = async {
+            if let Err(error) = send_parts(self.relay_id, command, send).await {
+                tracing::warn!(%error, "cannot read what is to be relayed");
+            }
+            std::future::pending().await
+        };
+        // The answer is the end: it comes before all is sent when the watcher is gone.
+        let answer = tokio::select! {
+            answer = client.relay_output(ReceiverStream::new(parts)) => answer,
+            never = sending => never,
+        };
         if let Err(status) = answer {
             tracing::debug!(%status, "a relay ended early");
         }

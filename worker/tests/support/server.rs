@@ -33,7 +33,7 @@ pub(crate) struct TestServer {
 /// What survives a stream.
 #[derive(Default)]
 pub(crate) struct Shared {
-    /// Stdout of each relay, and whether it came to its end.
+    /// Stdout of each relay, and whether it came to its end. The watchers of those named "gone..." are.
     pub(crate) relays: Mutex<HashMap<String, (Vec<u8>, bool)>>,
     pub(crate) blobs: Mutex<HashMap<String, Vec<u8>>>,
     /// Uploads that broke off, by digest.
@@ -162,6 +162,9 @@ impl Fleet for Service {
             return Err(Status::invalid_argument("relay_id comes first"));
         };
         self.shared.relays.lock().unwrap().entry(id.clone()).or_default();
+        if id.starts_with("gone") {
+            return Ok(Response::new(v1::RelayOutputResponse {}));
+        }
         while let Some(next) = parts.message().await? {
             let Some(RelayPart::Chunk(chunk)) = next.part else { continue };
             let mut relays = self.shared.relays.lock().unwrap();
