@@ -247,7 +247,11 @@ impl Sink {
     }
 
     fn write(&mut self, chunk: &[u8]) -> Result<(), BlobError> {
-        self.file.write_all(chunk).map_err(BlobError::Write)?;
+        if let Err(error) = self.file.write_all(chunk) {
+            // The disk is full, most likely: what came makes room again, for the database above all.
+            let _ = self.file.set_len(0);
+            return Err(BlobError::Write(error));
+        }
         self.hasher.update(chunk);
         self.written += chunk.len() as u64;
         Ok(())
@@ -278,5 +282,30 @@ impl Drop for Sink {
 impl Drop for Claim {
     fn drop(&mut self) {
         self.blobs.state().uploading.remove(&self.digest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+    use super::super::BlobLimits;
+    use super::*;
+
+    #[test]
+    fn an_upload_that_cannot_be_written_makes_room_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = BlobLimits { max_blob_bytes: 1000, max_total_bytes: 1000 };
+        let blobs = Arc::new(Blobs::open(directory.path(), limits).unwrap());
+        let mut upload = blobs.upload(Digest::from([7; 32]), 10, 0).unwrap().unwrap();
+        // A file that may not grow stands for a full disk.
+        let full = memfd_create("full", MemfdFlags::ALLOW_SEALING).unwrap();
+        upload.sink.file = File::from(full);
+        upload.write(b"hello").unwrap();
+        fcntl_add_seals(&upload.sink.file, SealFlags::GROW).unwrap();
+        assert!(matches!(upload.write(b"world"), Err(BlobError::Write(_))));
+        assert_eq!(upload.sink.file.metadata().unwrap().len(), 0);
+        drop(upload);
+        assert_eq!(blobs.total_bytes(), 0);
     }
 }
