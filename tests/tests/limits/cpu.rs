@@ -26,7 +26,7 @@ async fn just_under_ends_by_itself_and_just_over_is_stopped() {
     assert_ended(&under, Ended::Exited(0));
     let over = beside(&api, burn(30.0).limits(|l| l.cpu_ms = Some(500)).job()).await;
     stopped_near(&over, 500_000);
-    assert!(evidence(&over).busy_millis.is_some_and(|busy| busy > 300), "busy, not idle: {over:#?}");
+    assert!(evidence(&over).busy_millis.is_some_and(|busy| busy > 100), "busy, not idle: {over:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
