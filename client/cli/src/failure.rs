@@ -125,8 +125,18 @@ impl From<ClientError> for Failure {
     }
 }
 
+/// The kernel let us not in.
+fn is_forbidden(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
 fn next_step(error: &ClientError, reason: Option<&str>) -> Option<String> {
     if let ClientError::Connect { .. } = error {
+        if is_forbidden(error) {
+            return Some("its socket is for the server's user and root: run this as one of them".to_owned());
+        }
         return Some("start one with `kiln up`, or name another with --server or KILN_SERVER".to_owned());
     }
     let next = match reason? {
@@ -176,6 +186,13 @@ mod tests {
         for (code, status) in table {
             assert_eq!(Failure::from(refused(code)).exit, status, "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_socket_that_is_not_for_us_is_told_apart_from_one_that_is_not_there() {
+        let read = |kind: std::io::ErrorKind| ClientError::Read { what: "x".into(), source: kind.into() };
+        assert!(is_forbidden(&read(std::io::ErrorKind::PermissionDenied)));
+        assert!(!is_forbidden(&read(std::io::ErrorKind::NotFound)));
     }
 
     #[test]
