@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::config::Settings;
 use crate::failure::Failure;
+use crate::services;
 
 /// Progress comes with heartbeats, and somebody is watching.
 const HEARTBEAT: Duration = Duration::from_millis(250);
@@ -71,7 +72,7 @@ async fn start_worker(
 ) -> Result<(Worker, Client), Failure> {
     let mut config = WorkerConfig::resolve(file).map_err(|error| Failure::usage(error.to_string()))?;
     config.engine.limits = settings.limits;
-    let worker = Worker::start(config).await.map_err(|error| worker_failure(&error))?;
+    let worker = Worker::start(config).await.map_err(|error| services::worker_failure(&error))?;
     match Client::connect(address).await {
         Ok(client) => Ok((worker, client)),
         Err(error) => {
@@ -79,12 +80,6 @@ async fn start_worker(
             Err(error.into())
         }
     }
-}
-
-/// A worker that cannot start says which layer is missing; doctor says how to get it.
-pub(crate) fn worker_failure(error: &dyn std::error::Error) -> Failure {
-    Failure::caused("cannot start the worker", error)
-        .next("`kiln doctor` shows what this host has and lacks, with a fix for each")
 }
 
 /// Making sandboxes takes root, for now.

@@ -4,8 +4,8 @@ use kiln_worker::config::{EngineConfig, WorkerFile};
 use kiln_worker::library::Runner;
 
 use crate::context::Context;
-use crate::embedded::worker_failure;
 use crate::failure::{Failure, with_sources};
+use crate::services::engine_failure;
 use crate::signals::Signals;
 
 /// Starts the engine on a directory of its own, lets `work` use it, and takes everything down again: also when a signal asks for the end.
@@ -26,7 +26,7 @@ pub(crate) async fn with_runner<T>(
     };
     let mut config = EngineConfig::resolve(&file).map_err(|error| Failure::usage(with_sources(&error)))?;
     config.limits = context.settings.limits;
-    let runner = Runner::start(&config).await.map_err(|error| worker_failure(&error))?;
+    let runner = Runner::start(&config).await.map_err(|error| engine_failure(&error))?;
     let ended = tokio::select! {
         ended = work(&runner) => ended,
         status = signals.next_exit() => Err(Failure::interrupted(status)),

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::NonZeroUsize;
 
 use kiln_server::Server;
-use kiln_worker::Worker;
+use kiln_worker::{EngineError, Worker};
 use serde_json::{Value, json};
 
 use crate::context::Context;
@@ -12,6 +12,8 @@ use crate::exit;
 use crate::failure::Failure;
 use crate::output::{Format, note, print_json};
 use crate::signals::Signals;
+
+const ENGINE_NEXT: &str = "`kiln doctor` shows what this host has and lacks, with a fix for each";
 
 /// Says, once, that a service is ready: a line on stderr for people, one JSON object on stdout for programs.
 pub(crate) fn announce(context: &Context, service: &str, about: &str, facts: Value) -> Result<(), Failure> {
@@ -55,4 +57,31 @@ pub(crate) async fn worker_failed(worker: &Worker) -> Failure {
 pub(crate) async fn server_failed(server: &Server) -> Failure {
     server.failed().await;
     Failure::kiln("the server ended by itself; the lines before this one say why")
+}
+
+/// A worker that did not start: the host lacks a layer, or there is no server for it.
+pub(crate) fn worker_failure(error: &kiln_worker::StartError) -> Failure {
+    use kiln_worker::StartError::{Address, Engine, NotRegistered, Refused};
+    let next = match error {
+        Engine(_) => ENGINE_NEXT,
+        NotRegistered { .. } => "start one there with `kiln server`, or name another with --server",
+        Address(_) | Refused { .. } => "--server names the server that this worker should work for",
+    };
+    Failure::caused("cannot start the worker", error).next(next)
+}
+
+/// Sandboxes cannot be made: the error says which layer is missing, doctor how to get it.
+pub(crate) fn engine_failure(error: &EngineError) -> Failure {
+    Failure::caused("cannot start the worker", error).next(ENGINE_NEXT)
+}
+
+/// A server that did not start, most often because there is one already.
+pub(crate) fn server_failure(error: &kiln_server::StartError) -> Failure {
+    use kiln_server::StartError::{DataDirInUse, Listen};
+    let failure = Failure::caused("cannot start the server", error);
+    match error {
+        DataDirInUse { .. } => failure.next("stop the other server, or give this one another --data-dir"),
+        Listen(_) => failure.next("stop whatever listens there, or choose another --listen"),
+        _ => failure,
+    }
 }

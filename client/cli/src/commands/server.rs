@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::services::{announce, server_failed, until_asked_or_failed};
+use crate::services::{announce, server_failed, server_failure, until_asked_or_failed};
 use crate::signals::Signals;
 
 const EXAMPLES: &str = "\
@@ -53,9 +53,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
 }
 
 pub(crate) async fn start(context: &Context) -> Result<Server, Failure> {
-    Server::start(context.settings.server.clone())
-        .await
-        .map_err(|error| Failure::caused("cannot start the server", &error))
+    Server::start(context.settings.server.clone()).await.map_err(|error| server_failure(&error))
 }
 
 pub(crate) fn listening(server: &Server) -> Vec<String> {

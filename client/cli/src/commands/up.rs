@@ -11,7 +11,7 @@ use serde_json::json;
 use super::server::{ServerPlace, listening, start};
 use super::worker::WorkerSize;
 use crate::context::Context;
-use crate::embedded::{require_root, worker_failure};
+use crate::embedded::require_root;
 use crate::failure::Failure;
 use crate::services::{self, announce, until_asked_or_failed};
 use crate::signals::Signals;
@@ -73,5 +73,5 @@ async fn start_worker(context: &Context, server: &Server) -> Result<Worker, Fail
     let server = ServerAddress::parse(&address.to_string())
         .map_err(|error| Failure::caused("cannot reach ourselves", &error))?;
     let config = kiln_worker::config::Config { server, ..context.settings.worker.clone() };
-    Worker::start(config).await.map_err(|error| worker_failure(&error))
+    Worker::start(config).await.map_err(|error| services::worker_failure(&error))
 }

@@ -7,7 +7,7 @@ use kiln_worker::Worker;
 use serde_json::json;
 
 use crate::context::Context;
-use crate::embedded::{require_root, worker_failure};
+use crate::embedded::require_root;
 use crate::failure::Failure;
 use crate::services::{self, announce, until_asked_or_failed};
 use crate::signals::Signals;
@@ -46,7 +46,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
     let config = context.settings.worker.clone();
     let (name, slots) = (config.name.clone(), config.engine.slots);
-    let worker = Worker::start(config).await.map_err(|error| worker_failure(&error))?;
+    let worker = Worker::start(config).await.map_err(|error| services::worker_failure(&error))?;
     announce(
         context,
         "worker",
