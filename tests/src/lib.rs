@@ -6,7 +6,6 @@
 pub mod api;
 pub mod archive;
 pub mod binary;
-pub mod canary;
 pub mod census;
 pub mod cli;
 pub mod hostile;

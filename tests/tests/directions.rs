@@ -12,11 +12,34 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("kiln-proto", &[]),
     ("kiln-archive", &[]),
     ("kiln-jail", &[]),
+    ("kiln-attacks", &["kiln-proto"]),
     ("kiln-server", &["kiln-proto", "kiln-archive"]),
-    ("kiln-worker", &["kiln-proto", "kiln-archive", "kiln-jail"]),
+    ("kiln-worker", &["kiln-proto", "kiln-archive", "kiln-jail", "kiln-attacks"]),
     ("kiln-client", &["kiln-proto"]),
-    ("kiln", &["kiln-proto", "kiln-archive", "kiln-jail", "kiln-server", "kiln-worker", "kiln-client"]),
-    ("kiln-tests", &["kiln-proto", "kiln-client", "kiln-server", "kiln-worker", "kiln-jail", "kiln-archive"]),
+    (
+        "kiln",
+        &[
+            "kiln-proto",
+            "kiln-archive",
+            "kiln-jail",
+            "kiln-attacks",
+            "kiln-server",
+            "kiln-worker",
+            "kiln-client",
+        ],
+    ),
+    (
+        "kiln-tests",
+        &[
+            "kiln-proto",
+            "kiln-client",
+            "kiln-server",
+            "kiln-worker",
+            "kiln-jail",
+            "kiln-attacks",
+            "kiln-archive",
+        ],
+    ),
 ];
 
 /// What the jail's dependency tree must not contain: it is small, single-threaded and starts nothing.

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use kiln_attacks::Canaries;
 use kiln_proto::v1::{CommandResult, JobSpec};
 use kiln_tests::api::Api;
-use kiln_tests::canary::Canaries;
+use kiln_tests::binary;
 use kiln_tests::census::{Census, eventually};
-use kiln_tests::hostile::{self, Hostile};
+use kiln_tests::hostile;
 use kiln_tests::service::{Options, Up};
 use kiln_tests::spec::sh;
 use kiln_tests::verdict::assert_wrote;
@@ -24,9 +25,10 @@ pub(crate) struct Attacked {
 impl Attacked {
     /// A service with two slots that has run one job already, so that everything it keeps ready is there.
     pub(crate) async fn start() -> Self {
-        let canaries = Canaries::new();
-        let up = Up::start(&Options::slots(2).env("KILN_CANARY", &canaries.secret));
+        let canaries = Canaries::new(&binary::kiln()).expect("a directory in /tmp and two sockets");
+        let up = Up::start(&Options::slots(2).env("KILN_CANARY", canaries.secret()));
         let api = Api::connect(&up.address()).await;
+        hostile::store_program(&api).await;
         for _ in 0..4 {
             tokio::join!(api.run_one(sh("true").job()), api.run_one(sh("true").job()));
         }
@@ -36,19 +38,22 @@ impl Attacked {
 
     /// Runs a hostile program, beside an honest one, to its end.
     pub(crate) async fn by(&self, name: &str, arguments: &[&str]) -> CommandResult {
-        self.by_job(hostile::named(name).job(arguments)).await
+        self.by_job(hostile::job(hostile::named(name), arguments)).await
+    }
+
+    /// The same, and asserts that it ended as the case's own header says.
+    pub(crate) async fn held(&self, name: &str, arguments: &[&str]) -> CommandResult {
+        let result = self.by(name, arguments).await;
+        hostile::assert_as_expected(hostile::named(name), &result);
+        result
     }
 
     /// The same with a job made from the program by the caller.
     pub(crate) async fn by_job(&self, job: JobSpec) -> CommandResult {
         let honest = self.api.run_one(sh("seq 1 2000 | sha256sum").job());
-        let (result, honest) = tokio::join!(hostile::result_of(&self.api, job), honest);
+        let (result, honest) = tokio::join!(self.api.run_one(job), honest);
         assert_wrote(&honest, "6251e5743b6fd6a7d606130bdf7c15077ce85ebd3a0fdee284d15a46df199e38  -\n");
         result
-    }
-
-    pub(crate) fn program(&self, name: &str) -> Hostile {
-        hostile::named(name)
     }
 
     pub(crate) fn canary(&self) -> String {
@@ -57,7 +62,7 @@ impl Attacked {
 
     /// Asserts that the host is untouched, that the service holds what it held before, and that it still works.
     pub(crate) async fn end(self) {
-        self.canaries.assert_untouched();
+        assert_eq!(self.canaries.complaints(), Vec::<String>::new());
         let mut now = Census::of(self.up.service.pid(), &[]);
         let same = |now: &Census| {
             (now.processes, now.mounts, &now.cgroups)

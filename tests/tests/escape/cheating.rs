@@ -14,7 +14,7 @@ async fn d1_the_supervisor_can_be_neither_signalled_nor_read() {
 #[tokio::test(flavor = "multi_thread")]
 async fn d2_no_socket_of_the_host_is_in_reach() {
     let attacked = Attacked::start().await;
-    let name = attacked.canaries.abstract_name.clone();
+    let name = attacked.canaries.abstract_name().to_owned();
     let socket = attacked.up.place.path("kiln.sock");
     assert_held(&attacked.by("D2-abstract-socket", &[&name, socket.to_str().expect("ASCII")]).await);
     attacked.end().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kiln_proto::v1::{CommandResult, LimitName};
 use kiln_tests::census::{eventually, job_processes, resident_bytes};
-use kiln_tests::hostile::{MEMORY_BYTES, PIDS, assert_held};
+use kiln_tests::hostile::{self, MEMORY_BYTES, PIDS, assert_held};
 use kiln_tests::service::own_number;
 use kiln_tests::spec::MIB;
 use kiln_tests::verdict::{Ended, assert_ended, assert_stopped_by, cpu_us, ended, evidence, stdout, usage};
@@ -34,8 +34,7 @@ async fn c2_daemons_die_with_their_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c3_cpu_is_counted_wherever_it_is_burnt() {
     let attacked = Attacked::start().await;
-    let program = attacked.program("C3-hidden-cpu");
-    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.cpu_ms = Some(600)))).await;
+    let result = attacked.held("C3-hidden-cpu", &[]).await;
     assert_stopped_by(&result, LimitName::Cpu, 600_000);
     assert!(cpu_us(&result) < 900_000, "{result:#?}");
     attacked.end().await;
@@ -44,8 +43,7 @@ async fn c3_cpu_is_counted_wherever_it_is_burnt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c4_idling_is_ended_by_wall_and_seen_as_idle() {
     let attacked = Attacked::start().await;
-    let program = attacked.program("C4-idle");
-    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.wall_ms = Some(800)))).await;
+    let result = attacked.held("C4-idle", &[]).await;
     assert_stopped_by(&result, LimitName::Wall, 800_000);
     assert!(evidence(&result).busy_millis.is_some_and(|busy| busy < 300), "{result:#?}");
     attacked.end().await;
@@ -54,8 +52,7 @@ async fn c4_idling_is_ended_by_wall_and_seen_as_idle() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c5_ignoring_signals_does_not_help() {
     let attacked = Attacked::start().await;
-    let program = attacked.program("C5-ignore-signals");
-    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.cpu_ms = Some(500)))).await;
+    let result = attacked.held("C5-ignore-signals", &[]).await;
     assert_stopped_by(&result, LimitName::Cpu, 500_000);
     attacked.end().await;
 }
@@ -64,16 +61,13 @@ async fn c5_ignoring_signals_does_not_help() {
 async fn c6_memory_is_charged_wherever_it_is_taken_and_given_back() {
     let attacked = Attacked::start().await;
     for kind in ["tmp", "shm", "cache", "memfd", "pipes", "sockets", "pages"] {
-        let program = attacked.program("C6-memory-places");
-        let job = program.job_with(&[kind], |run| run.limits(|l| l.disk_bytes = Some(256 * MIB)));
-        let result = attacked.by_job(job).await;
-        bounded(kind, &result);
+        bounded(kind, &attacked.held(&format!("C6-{kind}"), &[]).await);
     }
     // A disk smaller than the memory is refused with ENOSPC instead.
     for kind in ["tmp", "shm", "cache"] {
-        let result = attacked.by("C6-memory-places", &[kind]).await;
+        let result = attacked.by(&format!("C6-{kind}-full"), &[]).await;
         assert_held(&result);
-        assert!(stdout(&result).contains("28"), "ENOSPC: {result:#?}");
+        assert!(stdout(&result).contains("errno 28:"), "ENOSPC: {result:#?}");
     }
     attacked.end().await;
 }
@@ -117,8 +111,7 @@ async fn c11_a_flood_of_output_is_stopped_in_bounded_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c14_floods_of_inodes_and_deep_directories_vanish_with_the_job() {
     let attacked = Attacked::start().await;
-    let program = attacked.program("C14-inode-flood");
-    let result = attacked.by_job(program.job_with(&[], |run| run.limits(|l| l.inodes = Some(20_000)))).await;
+    let result = attacked.held("C14-inode-flood", &[]).await;
     assert!(matches!(ended(&result), Ended::Exited(0) | Ended::Limit(LimitName::Memory)), "{result:#?}");
     attacked.end().await;
 }
@@ -126,8 +119,7 @@ async fn c14_floods_of_inodes_and_deep_directories_vanish_with_the_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c16_no_core_is_dumped() {
     let attacked = Attacked::start().await;
-    let program = attacked.program("C16-core-dump");
-    let result = attacked.by_job(program.job_with(&[], |run| run.takes("/work/core"))).await;
+    let result = attacked.held("C16-core-dump", &[]).await;
     assert_ended(&result, Ended::Signalled(6));
     assert_eq!(result.files[0].state(), kiln_proto::v1::FileState::Missing, "{result:#?}");
     attacked.end().await;
@@ -154,6 +146,7 @@ async fn everything_at_once_leaves_neighbours_and_host_alone() {
     for _ in 0..2 {
         futures_util::future::join_all(names.map(|name| attacked.by(name, &[]))).await;
     }
-    eventually("no job process stays", Duration::from_secs(20), || job_processes("/work/program").is_empty());
+    let gone = || job_processes(hostile::PROGRAM).is_empty();
+    eventually("no job process stays", Duration::from_secs(20), gone);
     attacked.end().await;
 }

@@ -1,5 +1,0 @@
-// Tries: as many processes as it can get.
-// Seen: every online judge.
-// Must: the pids limit stops it and the outcome says so; neighbours do not notice.
-#include <unistd.h>
-int main(void) { for (;;) fork(); }

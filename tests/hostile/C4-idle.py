@@ -1,7 +1,0 @@
-# Tries: occupies its slot for ever without using anything.
-# Seen: every judge.
-# Must: the wall limit ends it, and the evidence says that it was idle.
-import sys, time
-
-while True:
-    time.sleep(1000)

@@ -1,0 +1,6 @@
+// Tries: finit_module, which only exploits call.
+// Seen: the default deny lists of Docker, systemd and Chromium.
+// Must: the sandbox is killed before the call runs, and the outcome names it.
+// Case: row=B11 expect=forbidden:finit_module
+#include "B11-exploit-call.h"
+int main(void) { return make_the_call("finit_module", SYS_finit_module); }

@@ -1,0 +1,6 @@
+// Tries: move_mount, which only exploits call.
+// Seen: the default deny lists of Docker, systemd and Chromium.
+// Must: the sandbox is killed before the call runs, and the outcome names it.
+// Case: row=B11 expect=forbidden:move_mount
+#include "B11-exploit-call.h"
+int main(void) { return make_the_call("move_mount", SYS_move_mount); }

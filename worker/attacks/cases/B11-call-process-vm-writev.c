@@ -1,0 +1,6 @@
+// Tries: process_vm_writev, which only exploits call.
+// Seen: the default deny lists of Docker, systemd and Chromium.
+// Must: the sandbox is killed before the call runs, and the outcome names it.
+// Case: row=B11 expect=forbidden:process_vm_writev
+#include "B11-exploit-call.h"
+int main(void) { return make_the_call("process_vm_writev", SYS_process_vm_writev); }

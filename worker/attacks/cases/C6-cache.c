@@ -1,0 +1,6 @@
+// Tries: takes memory where a meter may not look: the page cache of its own files.
+// Seen: issues of isolate and go-judge on tmpfs and socket buffers.
+// Must: the memory limit ends it, the peak stays below the limit, and nothing is charged afterwards.
+// Case: row=C6 expect=limit:memory|held limits=disk:256M
+#include "C6-memory-places.h"
+int main(void) { return fill_path("/work/f"); }

@@ -1,0 +1,12 @@
+// Tries: takes memory where a meter may not look: the buffers of sockets.
+// Seen: issues of isolate and go-judge on tmpfs and socket buffers.
+// Must: the memory limit or a refusal ends it, the peak stays below the limit.
+// Case: row=C6 expect=limit:memory|held limits=disk:256M
+#include "C6-memory-places.h"
+int main(void) {
+    for (;;) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends)) return refused("socketpair");
+        while (write(ends[0], block, 65536) > 0) {}
+    }
+}
