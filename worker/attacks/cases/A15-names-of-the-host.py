@@ -1,0 +1,23 @@
+# Tries: learns whose machine it is on: paths of the service in mount tables and maps, host name, machine id, boot id, ssh and cloud files.
+# Seen: judge0 issue 564; container fingerprinting by /proc/self/mountinfo.
+# Must: nothing of the host's is named.
+# Case: row=A15 expect=held args={canary_file}
+import os, sys
+
+seen = []
+for name in ("mountinfo", "mounts", "mountstats", "maps", "smaps", "cgroup", "cmdline", "environ", "stat", "limits", "cpuset", "attr/current", "sched"):
+    try:
+        text = open("/proc/self/" + name, errors="replace").read()
+    except OSError:
+        continue
+    words = [os.path.dirname(sys.argv[1]), "/var/lib/kiln", "/root/", "/home/", "upperdir=/var", "kiln-jail", "docker", "kubepods", "system.slice", "user.slice"]
+    seen += [(name, word) for word in words if word in text and name != "cmdline"]
+for path in ("/etc/machine-id", "/var/lib/dbus/machine-id", "/etc/hostname", "/etc/ssh", "/etc/shadow", "/etc/sudoers", "/etc/resolv.conf", "/etc/fstab",
+             "/proc/sys/kernel/random/boot_id", "/proc/sys/kernel/hostname", "/proc/cmdline", "/proc/version", "/sys/class/dmi/id/product_uuid",
+             "/var/log", "/var/lib/cloud", "/root", "/home", "/boot", "/lib/modules", "/etc/kiln"):
+    if os.path.exists(path) and (os.path.isfile(path) or os.listdir(path)):
+        seen.append(path)
+if os.uname().nodename != "kiln":
+    seen.append(os.uname().nodename)
+print("ESCAPED: %s" % seen if seen else "HELD")
+sys.exit(66 if seen else 0)
