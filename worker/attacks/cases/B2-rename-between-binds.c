@@ -20,11 +20,9 @@ int main(int argc, char **argv) {
             if (from == to || mkdir(old, 0755) || chdir(old) || mkdir("deep", 0755) || chdir("deep")) continue;
             int inside = open(".", O_PATH);
             if (rename(old, new) == 0 || renameat2(AT_FDCWD, old, AT_FDCWD, new, RENAME_NOREPLACE) == 0) { printf("ESCAPED: %s moved to %s\n", old, new); return 66; }
-            for (int n = 0; n < 20; n++) {
-                if (fchdir(inside) && chdir("..")) break;
-                if (openat(inside, "../../../upper0", O_PATH) >= 0 || access("../../upper0", F_OK) == 0) { puts("ESCAPED: the tmpfs' own root"); return 66; }
-                if (chdir("../../..") == 0 && (stat(".", &here) || here.st_ino != root.st_ino || here.st_dev != root.st_dev)) { puts("ESCAPED: another root"); return 66; }
-            }
+            if (openat(inside, "../../../upper0", O_PATH) >= 0 || access("../../upper0", F_OK) == 0) { puts("ESCAPED: the tmpfs' own root"); return 66; }
+            for (int n = 0; n < 20; n++) if (chdir("..")) break;
+            if (stat(".", &here) || here.st_ino != root.st_ino || here.st_dev != root.st_dev) { puts("ESCAPED: another root"); return 66; }
             if (chdir("/")) return 1;
             snprintf(new, sizeof new, "%s/deep", old);
             rmdir(new), rmdir(old);
