@@ -3,6 +3,7 @@
 //! Unknown calls get ENOSYS. Calls that only an exploit makes, and calls through a foreign ABI, wait for the listener:
 //! the jail learns which it was and kills the sandbox from outside. If nobody listens, they fail with ENOSYS.
 
+mod answers;
 mod constants;
 mod policy;
 mod program;
@@ -12,6 +13,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
+pub use self::answers::{Answers, Convention, call_name};
+pub use self::policy::Answer;
 use self::policy::Policy;
 use self::tables::Abi;
 use crate::plan::Profile;
