@@ -1,25 +1,29 @@
 // Tries: hard links to files that are not its own, by path, by descriptor and by /proc/self/fd, to have them chowned later.
 // Seen: Judge0 CVE-2024-28189; Linux' own reason for fs.protected_hardlinks.
-// Must: no link to an image's or the host's file comes into being.
-// Case: row=A1 expect=held args={canary_file} takes=/work/hard:missing
+// Must: no link to a file of somebody else comes into being, also where the whole root is writable.
+// Case: row=A1 expect=held args={canary_file} profile=build takes=/work/hard:missing
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 int main(int argc, char **argv) {
-    const char *sources[] = {argc > 1 ? argv[1] : "/nothing", "/etc/passwd", "/usr/bin/env", "/dev/null", "/proc/self/exe", "/proc/self/status"};
-    for (unsigned n = 0; n < 6; n++) {
-        char by_number[64];
-        int file = open(sources[n], O_PATH);
-        snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", file);
-        int made = link(sources[n], "/work/hard") == 0 || linkat(file, "", AT_FDCWD, "/work/hard", AT_EMPTY_PATH) == 0
-            || (file >= 0 && linkat(AT_FDCWD, by_number, AT_FDCWD, "/work/hard", AT_SYMLINK_FOLLOW) == 0);
-        struct stat here, there;
-        // A link to its own program, which lies in /work, is no news.
-        if (made && stat("/work/hard", &there) == 0 && stat("/work", &here) == 0 && here.st_dev != there.st_dev) { printf("ESCAPED: linked %s\n", sources[n]); return 66; }
-        unlink("/work/hard");
-    }
+    const char *sources[] = {argc > 1 ? argv[1] : "/nothing", "/etc/passwd", "/usr/bin/env", "/dev/null", "/proc/self/status", "/proc/1/exe", "/bin"};
+    const char *targets[] = {"/work/hard", "/tmp/hard", "/dev/shm/hard", "/etc/hard", "/usr/bin/hard", "/hard"};
+    for (int source = 0; source < 7; source++)
+        for (int target = 0; target < 6; target++) {
+            char by_number[64];
+            struct stat made;
+            int file = open(sources[source], O_PATH | O_NOFOLLOW);
+            snprintf(by_number, sizeof by_number, "/proc/self/fd/%d", file);
+            if (link(sources[source], targets[target]) == 0 || linkat(file, "", AT_FDCWD, targets[target], AT_EMPTY_PATH) == 0
+                || (file >= 0 && linkat(AT_FDCWD, by_number, AT_FDCWD, targets[target], AT_SYMLINK_FOLLOW) == 0)
+                || (lstat(targets[target], &made) == 0 && made.st_uid != getuid())) {
+                printf("ESCAPED: %s is also %s\n", sources[source], targets[target]);
+                return 66;
+            }
+            close(file);
+        }
     puts("HELD");
     return 0;
 }

@@ -19,7 +19,7 @@ for place in ("/work", "/tmp", "/dev/shm"):
             if block.strip(b"\0"):
                 print("ESCAPED:", block.strip(b"\0")[:80])
                 sys.exit(66)
-    if sorted(os.listdir(place)) not in (["f"], ["f", "hostile.py"], ["f", "shm"]):
+    if set(os.listdir(place)) - {"f", os.path.basename(sys.argv[0])}:
         print("ESCAPED: in", place, os.listdir(place))
         sys.exit(66)
     os.unlink(path)

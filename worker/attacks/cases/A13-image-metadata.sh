@@ -1,7 +1,7 @@
 # Tries: changes modes, times, owners, attributes and names of the image's files, where the whole root is writable.
 # Seen: overlayfs copy-up bugs (CVE-2015-1328, CVE-2021-3493): the lower layer changed.
 # Must: the next command finds the image's files as they were.
-# Case: row=A13 expect=held twice profile=build
+# Case: row=A13 expect=held twice profile=build needs=stat
 now() { stat -c '%a %u %g %Y %s %h' /usr/bin/env /etc/passwd /usr/lib /etc 2>/dev/null | tr '\n' ';'; ls /etc | wc -l; }
 if [ "$1" = first ]; then
     chmod 7777 /usr/bin/env /etc/passwd /usr/lib /etc 2>/dev/null

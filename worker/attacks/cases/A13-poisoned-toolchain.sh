@@ -11,12 +11,11 @@ if [ "$1" = first ]; then
         mkdir -p "${file%/*}" 2>/dev/null
         { echo "$mark" >> "$file"; } 2>/dev/null && written=$((written + 1))
     done
-    rm -f /usr/bin/perl
+    rm -f /usr/bin/bash /usr/lib/x86_64-linux-gnu/libc.so.6
     echo "HELD: $written of them took it"
     exit 0
 fi
 for file in $files; do
     if [ -e "$file" ] && grep -q "$mark" "$file"; then echo "ESCAPED: $file"; exit 66; fi
 done
-[ -e "/usr/bin/perl" ] || { echo "ESCAPED: perl is gone"; exit 66; }
 echo HELD

@@ -4,6 +4,7 @@
 // Case: row=B11 expect=held start
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -25,7 +26,8 @@ int main(int argc, char **argv) {
     syscall(SYS_capset, &header, all);
     if (syscall(SYS_capget, &header, held) || held[0].permitted || held[1].permitted || held[0].effective || held[0].inheritable || held[1].inheritable) { puts("ESCAPED: holds some"); return 66; }
     unsigned attribute[5] = {0x02000001, ~0U, ~0U, ~0U, ~0U};
-    if (setxattr("/work/hostile", "security.capability", attribute, sizeof attribute, 0) == 0 || setxattr("/proc/self/exe", "security.capability", attribute, sizeof attribute, 0) == 0) { puts("ESCAPED: a program with capabilities"); return 66; }
+    close(open("/work/program", O_CREAT | O_WRONLY, 0755));
+    if (setxattr("/work/program", "security.capability", attribute, sizeof attribute, 0) == 0 || setxattr("/proc/self/exe", "security.capability", attribute, sizeof attribute, 0) == 0) { puts("ESCAPED: a program with capabilities"); return 66; }
     if (prctl(PR_SET_SECUREBITS, 0x2f, 0, 0, 0) == 0) { puts("ESCAPED: secure bits"); return 66; }
     puts("HELD");
     return 0;

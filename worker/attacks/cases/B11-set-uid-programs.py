@@ -1,7 +1,7 @@
 # Tries: every set-user-id and set-group-id program of the image, and one of its own making, to become somebody else.
 # Seen: sudo CVE-2021-3156, pkexec CVE-2021-4034: any set-user-id program is a way up.
 # Must: no program makes it another user; the bits do not count.
-# Case: row=B11 expect=held limits=cpu:5s,wall:10s
+# Case: row=B11 expect=held limits=cpu:5s,wall:10s needs=env
 import os, shutil, stat, subprocess, sys
 
 found = []

@@ -1,7 +1,7 @@
 # Tries: replaces what the next sandbox mounts on (/dev, /proc, /tmp, /work) by links, so that its set-up follows them.
 # Seen: runc CVE-2019-19921, CVE-2023-27561, CVE-2024-45310: mounts through links that a container had left.
 # Must: the mount points of the next command are directories of the right file systems.
-# Case: row=B3 expect=held twice profile=build
+# Case: row=B3 expect=held twice profile=build needs=stat
 if [ "$1" = first ]; then
     for name in dev proc tmp work dev/shm; do
         mv "/$name" "/$name-old" 2>/dev/null; rmdir "/$name" 2>/dev/null

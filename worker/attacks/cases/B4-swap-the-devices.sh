@@ -1,7 +1,7 @@
 # Tries: replaces /dev/null and its neighbours by links or files of its own, so that whoever writes there later writes elsewhere.
 # Seen: runc CVE-2025-31133, CVE-2025-52565: /dev/null and /dev/console swapped for links.
 # Must: /dev is read-only, its five devices stay what they are.
-# Case: row=B4 expect=held
+# Case: row=B4 expect=held needs=stat
 for name in null zero full random urandom; do
     rm -f /dev/$name; mv /dev/$name /dev/shm/; ln -sf /proc/sys/kernel/core_pattern /dev/$name; : > /dev/new; mkdir /dev/new; chmod 0 /dev/$name
     chown "$(id -u)" /dev/$name; cp --remove-destination /etc/passwd /dev/$name

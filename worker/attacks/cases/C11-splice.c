@@ -10,9 +10,9 @@
 #include <unistd.h>
 int main(int argc, char **argv) {
     (void)argc, (void)argv;
-    int ends[2], file = open("/usr/bin/env", O_RDONLY);
+    int ends[2], file = open("/work/f", O_CREAT | O_RDWR, 0600);
     struct iovec page = {aligned_alloc(4096, 65536), 65536};
-    if (pipe(ends)) return 1;
+    if (pipe(ends) || posix_fallocate(file, 0, 65536)) return 1;
     for (;;) {
         off_t start = 0;
         if (splice(file, &start, ends[1], 0, 16384, 0) > 0) { tee(ends[0], 1, 16384, 0); splice(ends[0], 0, 1, 0, 16384, SPLICE_F_MOVE); }

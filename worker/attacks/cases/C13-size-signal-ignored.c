@@ -16,7 +16,7 @@ int main(int argc, char **argv) {
     struct iovec one = {block, sizeof block};
     struct stat status;
     signal(SIGXFSZ, SIG_IGN);
-    int file = open("/work/f", O_CREAT | O_RDWR, 0644), other = open("/work/g", O_CREAT | O_RDWR, 0644), source = open("/usr/bin/python3", O_RDONLY);
+    int file = open("/work/f", O_CREAT | O_RDWR, 0644), other = open("/work/g", O_CREAT | O_RDWR, 0644), source = open("/proc/self/exe", O_RDONLY);
     for (int round = 0; round < 9; round++) {
         off_t at = 0;
         if (round == 0) (void)!write(file, block, sizeof block);

@@ -1,7 +1,7 @@
 # Tries: daemons with the shell's own means: nohup, setsid, disown, background jobs that hold stdout open.
 # Seen: piston issue 196; CI runners that wait for ever because a daemon kept the pipe.
 # Must: the command is done when the shell is; nobody waits for the pipe.
-# Case: row=C2 expect=held limits=wall:4s
+# Case: row=C2 expect=held limits=wall:4s needs=setsid,nohup
 nohup sleep 1000 > /dev/null 2>&1 &
 setsid sleep 1001 &
 setsid -f sleep 1002

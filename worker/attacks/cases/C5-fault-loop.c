@@ -12,5 +12,6 @@ int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = again, .sa_flags = SA_ONSTACK | SA_NODEFER};
     sigaltstack(&stack, 0);
     for (int n = 1; n < 65; n++) sigaction(n, &action, 0);
-    for (;;) *(volatile int *)8 = 1;
+    int *volatile nowhere = (int *)8;
+    for (;;) *nowhere = 1;
 }

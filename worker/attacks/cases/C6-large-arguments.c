@@ -1,7 +1,7 @@
 // Tries: memory as arguments and environment of programs: children that execute with megabytes of strings and then sleep.
 // Seen: meters that look at heaps; execve(2): up to 6 MiB of strings each.
 // Must: the memory limit counts it.
-// Case: row=C6 expect=limit:memory limits=pids:64
+// Case: row=C6 expect=limit:memory limits=pids:64 needs=sleep
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,8 @@
 import os, sys
 
 folder, secret = os.path.basename(os.path.dirname(sys.argv[1])), os.path.basename(sys.argv[1])
-given = {"/work": {"hostile.py"}, "/tmp": set(), "/dev/shm": set(), "/run": set(), "/var/tmp": set(), "/srv": set(), "/mnt": set(), "/media": set(), "/home": set(), "/root": set()}
+own = os.path.abspath(sys.argv[0])
+given = {"/work": {os.path.basename(own)}, "/tmp": set(), "/dev/shm": set()}
 for place, names in given.items():
     if os.path.isdir(place) and set(os.listdir(place)) - names:
         print("ESCAPED:", place, os.listdir(place))
@@ -20,7 +21,7 @@ for root, folders, files in os.walk("/"):
             sys.exit(66)
     for name in files:
         path = os.path.join(root, name)
-        if root.startswith("/usr") or os.path.islink(path) or not os.path.isfile(path) or path == "/work/hostile.py":
+        if root.startswith("/usr") or os.path.islink(path) or not os.path.isfile(path) or path == own:
             continue
         try:
             if b"canary-" in open(path, "rb").read(1 << 20):
