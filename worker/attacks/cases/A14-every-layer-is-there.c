@@ -1,7 +1,7 @@
 // Tries: runs on although a layer of the sandbox is missing: looks for each of them where the kernel tells.
 // Seen: go-judge#151, bazel#26062: limits silently not applied.
 // Must: no capability, no new privileges, a filter, own ids, own root, no way to see a parent.
-// Case: row=A14 expect=held start
+// Case: row=A14 expect=held start layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Tries: a socket of every family, type and a few protocols, one at a time and in pairs.
 // Seen: Judge0 CVE-2024-29021; CVE-2017-7308 (AF_PACKET), CVE-2024-1086 (AF_NETLINK), CVE-2017-6074 (DCCP).
 // Must: none but AF_UNIX.
-// Case: row=A3 expect=held start
+// Case: row=A3 expect=held start layer=seccomp
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/socket.h>

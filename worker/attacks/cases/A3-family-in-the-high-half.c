@@ -1,7 +1,7 @@
 // Tries: slips a family past the filter by the unused upper half of the argument register.
 // Seen: snapd CVE-2019-7303: a filter compared 64 bits where the kernel uses 32.
 // Must: only the half that counts is compared: no socket but AF_UNIX.
-// Case: row=A3 expect=held
+// Case: row=A3 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <netinet/in.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: finds descriptors above the limit of open files, and says what each of its own leads to.
 // Seen: go-judge 0.9.5 to 1.1.4, retracted; runc CVE-2024-21626 (a descriptor numbered 7 or 8).
 // Must: 0, 1 and 2 are pipes of its own; no other number up to 2^20 is open, /proc says the same.
-// Case: row=A5 expect=held start
+// Case: row=A5 expect=held
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <poll.h>

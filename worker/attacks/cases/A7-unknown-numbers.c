@@ -1,7 +1,7 @@
 // Tries: every system call number that no kernel has yet, and numbers at the edges of what a filter compares.
 // Seen: go-sandbox 962773e; each new kernel brings calls that a deny list does not know.
 // Must: each answers ENOSYS: what is not known is not there.
-// Case: row=A7 expect=held start
+// Case: row=A7 expect=held
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: listens to file events of a whole mount or file system by fanotify, also in the form for users without privileges.
 // Seen: isolate NEWS 2.4 (notify as a channel); fanotify for unprivileged listeners since Linux 5.13.
 // Must: there is no such call.
-// Case: row=A8 expect=held
+// Case: row=A8 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Tries: a POSIX message queue, which is a file system of its own and counted for nobody.
 // Seen: isolate's and DMOJ's syscall lists; mq_overview(7): queues live as long as the kernel.
 // Must: there is no such call, and no file system of queues.
-// Case: row=A8 expect=held beside
+// Case: row=A8 expect=held beside layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

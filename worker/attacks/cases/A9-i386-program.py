@@ -1,7 +1,7 @@
 # Tries: a 32-bit program, all of whose calls are of the foreign ABI: written byte for byte and executed.
 # Seen: isolate NEWS 2.6; judges that allow a multilib compiler.
 # Must: the kernel refuses the file, or the sandbox ends at the program's first call.
-# Case: row=A9 expect=held|forbidden:i386:write
+# Case: row=A9 expect=held|forbidden:i386:write layer=seccomp
 import os, struct, subprocess
 
 text = b"ESCAPED: a 32-bit program speaks\n"

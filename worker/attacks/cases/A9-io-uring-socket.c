@@ -1,7 +1,7 @@
 // Tries: has io_uring make a socket and open a file, which no filter of system calls sees.
 // Seen: isolate NEWS 2.6: io_uring made the sockets that the filter forbade.
 // Must: there is no io_uring, however it is asked for.
-// Case: row=A9 expect=held
+// Case: row=A9 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdint.h>

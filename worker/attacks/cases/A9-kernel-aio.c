@@ -1,7 +1,7 @@
 // Tries: the older way to have the kernel do work later: io_setup and io_submit.
 // Seen: CVE-2014-0206, CVE-2016-10044 (aio mappings were executable); isolate NEWS 2.6 for its successor.
 // Must: there are no such calls.
-// Case: row=A9 expect=held
+// Case: row=A9 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/aio_abi.h>

@@ -1,7 +1,7 @@
 // Tries: reads and clears the kernel's log, and bends the machine's clock little by little.
 // Seen: kernel addresses in dmesg, the first step of exploits; adjtimex in judges' deny lists.
 // Must: each is refused with an error that programs know.
-// Case: row=B11 expect=held
+// Case: row=B11 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

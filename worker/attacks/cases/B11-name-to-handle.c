@@ -1,7 +1,7 @@
 // Tries: learns the handles of files and mounts, with which open_by_handle_at opens them from outside.
 // Seen: the "shocker" escape; name_to_handle_at without privileges since Linux 6.5 (AT_HANDLE_FID).
 // Must: there is no such call.
-// Case: row=B11 expect=held
+// Case: row=B11 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

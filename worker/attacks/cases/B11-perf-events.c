@@ -1,7 +1,7 @@
 // Tries: performance counters: of itself, of a whole CPU, of tracepoints, and breakpoints; a clock finer than any other.
 // Seen: CVE-2013-2094, CVE-2023-5717; side channels by counters.
 // Must: each is refused as on a host that forbids it.
-// Case: row=B11 expect=held
+// Case: row=B11 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/perf_event.h>

@@ -1,7 +1,7 @@
 // Tries: personalities that weaken memory protection or change what the kernel says, and then what they would allow.
 // Seen: CVE-2009-1895 (MMAP_PAGE_ZERO kept over set-user-id programs); systemd's LockPersonality.
 // Must: only Linux' own personality, with or without address randomisation; page zero cannot be mapped.
-// Case: row=B11 expect=held
+// Case: row=B11 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/mman.h>

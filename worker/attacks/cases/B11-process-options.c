@@ -1,7 +1,7 @@
 // Tries: process options that reach into the kernel or beside the sandbox: memory layout, tracer, core scheduling, merging of pages, dispatch of calls.
 // Seen: PR_SET_MM in checkpoint tools; "memory deduplication" side channels (PR_SET_MEMORY_MERGE); PR_SCHED_CORE's cookies between processes.
 // Must: each answers as on a kernel that does not know it.
-// Case: row=B11 expect=held start
+// Case: row=B11 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

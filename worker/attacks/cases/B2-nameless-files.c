@@ -1,7 +1,7 @@
 // Tries: makes files without a name (O_TMPFILE) everywhere, and gives them one outside of its places.
 // Seen: CVE-2015-2925's kin; linkat(2) with AT_EMPTY_PATH and by /proc/self/fd.
 // Must: none comes into being outside /work, /tmp and /dev/shm, nor gets a name there.
-// Case: row=B2 expect=held start
+// Case: row=B2 expect=held
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: ioctls of consoles and terminals on its streams: paste, redirect, discipline, stealing the controlling terminal.
 // Seen: snapd CVE-2023-1523, flatpak CVE-2023-28100 (TIOCLINUX); CVE-2021-3609's kin (TIOCSETD).
 // Must: input to a terminal is refused by the filter, whatever the upper half holds; the rest finds no terminal.
-// Case: row=B6 expect=held start
+// Case: row=B6 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: clone with each namespace flag, alone, with threads' flags, and with garbage in the upper half; what is born says what it got.
 // Seen: CVE-2022-0185, CVE-2018-18955; filters that compared the whole flag word.
 // Must: each is refused, and no child is born.
-// Case: row=B8 expect=held start
+// Case: row=B8 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sched.h>

@@ -1,7 +1,7 @@
 // Tries: a user namespace, maps itself to root in it and mounts over /etc.
 // Seen: CVE-2022-0185, CVE-2018-18955, CVE-2023-0386: all begin with this call.
 // Must: the sandbox ends at the first call, and the outcome names it.
-// Case: row=B8 expect=forbidden:unshare start
+// Case: row=B8 expect=forbidden:unshare
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

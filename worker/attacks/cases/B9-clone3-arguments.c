@@ -1,7 +1,7 @@
 // Tries: clone3 with what clone cannot: a chosen pid, another cgroup, a time namespace, signals cleared.
 // Seen: KSPP issue 36, firejail issue 7058: flags behind a pointer, which no filter reads.
 // Must: there is no such call, so that libraries fall back to clone.
-// Case: row=B9 expect=held start
+// Case: row=B9 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Tries: makes code at run time in the profile that has none: writable pages made executable, by every call that could.
 // Seen: the last step of most exploits; W^X policies and their holes (memfd, MAP_SHARED twice, remap).
 // Must: each is refused or unknown; only files can be executed.
-// Case: row=B9 expect=held profile=strict
+// Case: row=B9 expect=held profile=strict layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

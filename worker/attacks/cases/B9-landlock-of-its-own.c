@@ -1,7 +1,7 @@
 // Tries: stacks Landlock domains until the sandbox's own cannot be enforced for a child, and asks the kernel for its version.
 // Seen: landlock(7): at most 16 layers; sandboxes that shared a layer budget with their job.
 // Must: there are no such calls, and what was forbidden stays so.
-// Case: row=B9 expect=held start
+// Case: row=B9 expect=held start layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

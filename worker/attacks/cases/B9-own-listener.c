@@ -1,7 +1,7 @@
 // Tries: puts a filter of its own above the sandbox's, with a listener that would answer "continue" to what the sandbox asks about.
 // Seen: seccomp_unotify(2): the most recent filter with the same answer is asked first; sandlock issue 240.
 // Must: no filter and no strict mode can be added.
-// Case: row=B9 expect=held
+// Case: row=B9 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/filter.h>

@@ -1,7 +1,7 @@
 // Tries: calls that hardly any program makes and that have had their holes: old, new and half-finished ones.
 // Seen: CVE-2016-0728's kin: rarely used calls are rarely tested; sandlock issue 240.
 // Must: each answers as a kernel that has never heard of it.
-// Case: row=B9 expect=held start
+// Case: row=B9 expect=held start layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: threads and sockets in the profile that has none: by the library, by raw clone, by a shared address space.
 // Seen: judges that allow one thread, and count by the library's calls.
 // Must: no second thread runs and no socket is made; processes are counted as ever.
-// Case: row=B9 expect=held profile=strict
+// Case: row=B9 expect=held profile=strict layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>

@@ -1,7 +1,7 @@
 // Tries: stops the kernel in the middle of a copy: userfaultfd by call, in its form for users, and by its device.
 // Seen: the tool of CVE-2021-22555, CVE-2022-2588 and most heap exploits of the kernel.
 // Must: there is no such call and no such device.
-// Case: row=B9 expect=held
+// Case: row=B9 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // Tries: stalls the neighbours by the host's disk: flushes everything, drops caches, punishes the image's pages.
 // Seen: sync(2) storms on shared hosts; posix_fadvise(DONTNEED) on shared files.
 // Must: what acts on the whole host is refused.
-// Case: row=C18 expect=held
+// Case: row=C18 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

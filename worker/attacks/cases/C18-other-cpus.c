@@ -1,7 +1,7 @@
 // Tries: runs where it was not put: another CPU, another memory node, from threads, and moves its neighbours' pages.
 // Seen: judges that pin jobs to cores for fair times; CVE-2018-5332's kin in move_pages.
 // Must: its set of CPUs and its memory policy stay as given.
-// Case: row=C18 expect=held
+// Case: row=C18 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // Tries: memory that cannot be reclaimed: locked now, locked later, locked per thread, pinned in pipes, as large pages, as segments.
 // Seen: mlock in judges' deny lists; CVE-2023-3269's kin.
 // Must: each is refused.
-// Case: row=C18 expect=held
+// Case: row=C18 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <sys/mman.h>

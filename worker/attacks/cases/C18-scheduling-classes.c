@@ -1,7 +1,7 @@
 // Tries: better treatment by the newer scheduling calls, for itself, its threads, its group, its user: deadline, idle, utilisation hints, autogroups.
 // Seen: sched_setattr(2), newer than most lists; autogroup as a way around nice.
 // Must: each is refused, and it runs as it began.
-// Case: row=C18 expect=held
+// Case: row=C18 expect=held layer=seccomp
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
