@@ -367,9 +367,9 @@ fn image_and_profile() {
             "must be \"host\"",
         ),
         (
-            |job| job.steps[0].commands[0].profile = "root".into(),
+            |job| job.steps[0].commands[0].profile = "Root".into(),
             "steps[0].commands[0].profile",
-            "is \"root\"; must be \"strict\", \"default\" or \"build\"",
+            "is \"Root\"; must be \"strict\", \"default\", \"build\", or a profile of the server's",
         ),
     ]);
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kiln_proto::model::LimitPolicy;
+use kiln_proto::model::{LimitPolicy, ProfileNames};
 use serde::{Deserialize, Serialize};
 
 /// Where the server listens unless told otherwise.
@@ -66,6 +66,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// Defaults and maxima of job limits.
     pub limits: LimitPolicy,
+    /// What a command's profile may be, beside the built-in ones.
+    pub profiles: ProfileNames,
     /// Jobs that wait for their first lease.
     pub queue_max_jobs: u32,
     /// Specifications of unfinished jobs in memory.
@@ -139,6 +141,7 @@ impl Config {
             listen,
             data_dir: Some(file.data_dir.unwrap_or_else(|| DEFAULT_DATA_DIR.into())),
             limits: LimitPolicy::default(),
+            profiles: ProfileNames::default(),
             queue_max_jobs: file.queue_max_jobs.unwrap_or(100_000),
             queue_max_bytes: file.queue_max_bytes.unwrap_or(1 << 30),
             retention: Duration::from_secs(file.retention_seconds.unwrap_or(7 * 24 * 3600)),
@@ -161,6 +164,12 @@ impl Config {
     #[must_use]
     pub fn with_limits(self, limits: LimitPolicy) -> Self {
         Self { limits, ..self }
+    }
+
+    /// The same with custom profiles.
+    #[must_use]
+    pub fn with_profiles(self, profiles: ProfileNames) -> Self {
+        Self { profiles, ..self }
     }
 
     /// For a server inside another program: one private socket, nothing kept.

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_jail::learned::Learned;
 use kiln_jail::plan::Plan;
 use kiln_jail::report::{Failure, Report};
 use kiln_jail::wire::{KillReason, Reply};
@@ -16,9 +17,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::jail_process::{JailError, JailProcess, unexpected};
+use crate::jail_process::{JailError, JailProcess, Recording, unexpected};
 use crate::live::CommandLive;
 use crate::output::{self, StreamPipe};
+use crate::recorder::{self, Recorder};
 use crate::spool::Spool;
 use crate::stdin;
 
@@ -33,6 +35,8 @@ pub(crate) struct Prepared {
     pub(crate) stdout: Stdout,
     /// One per `plan.files_in`.
     pub(crate) files: Vec<File>,
+    /// Who wants to know what it does.
+    pub(crate) recorder: Option<Recorder>,
 }
 
 #[derive(Debug)]
@@ -104,6 +108,7 @@ struct Handed {
     stdout: OwnedFd,
     stderr: OwnedFd,
     files: Vec<File>,
+    recorder: Option<Recorder>,
 }
 
 impl Handed {
@@ -152,7 +157,14 @@ impl Pumps {
             Stdout::Spooled => spool(&live.stdout)?,
         };
         Ok((
-            Handed { plan: prepared.plan, stdin, stdout, stderr, files: prepared.files },
+            Handed {
+                plan: prepared.plan,
+                stdin,
+                stdout,
+                stderr,
+                files: prepared.files,
+                recorder: prepared.recorder,
+            },
             Self { tasks, over_limit },
         ))
     }
@@ -196,10 +208,12 @@ async fn run_pumped(
     stop: StopSignals,
 ) -> Ended {
     let wall = Duration::from_micros(handed.plan.limits.wall_us.get());
-    let begun = jail.begin(handed.plan.clone(), &handed.descriptors()).await;
+    let recording = if handed.recorder.is_some() { Recording::On } else { Recording::Off };
+    let begun = jail.begin(handed.plan.clone(), recording, &handed.descriptors()).await;
+    let wanted = handed.recorder.clone().map(|recorder| (recorder, handed.plan.profile.name().to_owned()));
     drop(handed);
     let mut dialogue =
-        Dialogue { jail, live, over_limit: &mut pumps.over_limit, output_seen_bytes: None, stop };
+        Dialogue { jail, live, over_limit: &mut pumps.over_limit, output_seen_bytes: None, stop, wanted };
     let end = match begun {
         Ok(()) => dialogue.until_end(wall).await,
         Err(error) => Err(error),
@@ -236,6 +250,8 @@ struct Dialogue<'a> {
     over_limit: &'a mut mpsc::UnboundedReceiver<u64>,
     output_seen_bytes: Option<u64>,
     stop: StopSignals,
+    /// Who wants to know what the command does, and below which profile it does.
+    wanted: Option<(Recorder, String)>,
 }
 
 impl Dialogue<'_> {
@@ -252,6 +268,7 @@ impl Dialogue<'_> {
                     match reply {
                         Reply::Started { .. } => self.live.run(),
                         Reply::Progress { cpu_us, memory_bytes } => self.live.progress(cpu_us, memory_bytes),
+                        Reply::Learned(learned) => self.keep(*learned),
                         end => return Ok((end, descriptors)),
                     }
                 }
@@ -267,6 +284,15 @@ impl Dialogue<'_> {
                 }
                 () = &mut overdue => return Err(JailError::Silent(OVERDUE)),
             }
+        }
+    }
+}
+
+impl Dialogue<'_> {
+    fn keep(&self, learned: Learned) {
+        if let Some((recorder, profile)) = &self.wanted {
+            let (command, profile) = (self.live.name.clone(), profile.clone());
+            recorder.keep(recorder::Recording { command, profile, learned });
         }
     }
 }

@@ -4,10 +4,15 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kiln_jail::plan::CustomProfile;
+use kiln_jail::wire::FilterUse;
 use kiln_proto::{language, model};
 use serde::Deserialize;
+
+use crate::recorder::Recorder;
 
 /// Commands of one step beyond its first run in jails of their own: a step has at most 8 commands.
 const EXTRA_JAILS_MINIMUM: usize = 7;
@@ -70,6 +75,12 @@ pub struct EngineConfig {
     pub image_cache_bytes: u64,
     /// What a leased step may ask for at most; the file's `[limits]` section, which server and worker share.
     pub limits: model::LimitPolicy,
+    /// The file's `[profiles]`, which server and worker share.
+    pub profiles: Arc<[CustomProfile]>,
+    /// Has every command recorded, and gets what was seen. No configuration file asks for it.
+    pub recorder: Option<Recorder>,
+    /// Leaving filters out is for a bench of what they cost. No configuration file asks for it.
+    pub filters: FilterUse,
 }
 
 /// Which file is executed as the jail.
@@ -139,6 +150,9 @@ impl EngineConfig {
             blob_cache_bytes,
             image_cache_bytes,
             limits: model::LimitPolicy::default(),
+            profiles: Arc::default(),
+            recorder: None,
+            filters: FilterUse::Required,
         })
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use kiln_jail::host::{self, Finding, Status};
+use kiln_jail::plan::CustomProfile;
 use kiln_proto::{model, v1};
 use tonic::transport::Channel;
 
@@ -19,6 +20,7 @@ use crate::images::Host;
 use crate::jail_program::{JailProgram, JailProgramError};
 use crate::live::StepLive;
 use crate::order::{StepOrder, Terms};
+use crate::recorder::Recorder;
 use crate::roots::{Roots, RootsError};
 use crate::slots::Slots;
 use crate::step::{self, StepControl};
@@ -30,6 +32,8 @@ pub(crate) struct Engine {
     pub(crate) blobs: Arc<Blobs>,
     pub(crate) roots: Roots,
     pub(crate) limits: model::LimitPolicy,
+    pub(crate) profiles: Arc<[CustomProfile]>,
+    pub(crate) recorder: Option<Recorder>,
     spool_directory: PathBuf,
 }
 
@@ -77,10 +81,16 @@ impl Engine {
             blobs: prepared.blobs,
             roots: prepared.roots,
             limits: config.limits,
+            profiles: Arc::clone(&config.profiles),
+            recorder: config.recorder.clone(),
             spool_directory: prepared.spool_directory,
         });
         match engine.try_every_slot().await {
-            Ok(()) => Ok(engine),
+            Ok(()) => {
+                // Nobody wants to know what the trial commands did.
+                engine.recorder.iter().for_each(|recorder| drop(recorder.take()));
+                Ok(engine)
+            }
             Err(error) => {
                 engine.stop().await;
                 Err(explained(error).await)

@@ -232,7 +232,7 @@ impl Agent {
             return;
         }
         let names: Vec<String> = step.commands.iter().map(|command| command.name.clone()).collect();
-        match order(step, &lease, &self.engine.limits, received_unix_us) {
+        match order(step, &lease, &self.engine, received_unix_us) {
             Ok(order) => self.begin(key, &reference, order),
             Err(why) => {
                 tracing::error!(
@@ -379,6 +379,7 @@ impl Agent {
             facts: self.identity.facts.clone(),
             host_image: Some(self.engine.roots.host_info()),
             running: self.attempts.references(),
+            profiles: self.engine.profiles.iter().map(|profile| profile.name.clone()).collect(),
         }
     }
 }
@@ -458,15 +459,16 @@ impl AttemptTask {
 fn order(
     step: v1::Step,
     lease: &v1::Lease,
-    limits: &model::LimitPolicy,
+    engine: &Engine,
     received_unix_us: u64,
 ) -> Result<StepOrder, String> {
-    let step = model::Step::check_lease(step, limits).map_err(|error| error.to_string())?;
+    let step = model::Step::check_lease(step, &engine.limits).map_err(|error| error.to_string())?;
     let index = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
     let terms = Terms {
         read_only: lease.read_only.iter().map(|input| (index(input.command), index(input.file))).collect(),
         durable: lease.durable,
         max_file_bytes: lease.max_file_bytes,
+        profiles: Arc::clone(&engine.profiles),
     };
     StepOrder::new(&step, &terms, received_unix_us).map_err(|error| error.to_string())
 }

@@ -38,6 +38,13 @@ pub(crate) struct JailProcess {
     last_words: LastWords,
 }
 
+/// Whether the jail records what a command does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Off,
+    On,
+}
+
 /// The child and its uids: the range is free again only when the child is gone.
 #[derive(Debug)]
 struct Process {
@@ -102,9 +109,15 @@ impl JailProcess {
     pub(crate) async fn begin(
         &mut self,
         plan: Plan,
+        recording: Recording,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), JailError> {
-        self.send(&Request::Run(Box::new(plan)), descriptors).await
+        let plan = Box::new(plan);
+        let request = match recording {
+            Recording::Off => Request::Run(plan),
+            Recording::On => Request::Learn(plan),
+        };
+        self.send(&request, descriptors).await
     }
 
     pub(crate) async fn kill(&mut self, reason: KillReason) -> Result<(), JailError> {
@@ -278,6 +291,7 @@ fn out_of_turn(reply: &Reply) -> JailError {
         Reply::Ready => "Ready",
         Reply::Started { .. } => "Started",
         Reply::Progress { .. } => "Progress",
+        Reply::Learned(_) => "Learned",
         Reply::Finished(_) => "Finished",
         Reply::Failed(_) => "Failed",
         Reply::Released => "Released",

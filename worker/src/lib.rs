@@ -25,6 +25,7 @@ mod order;
 mod outcome;
 mod output;
 mod prepare;
+pub mod recorder;
 mod roots;
 mod slots;
 mod spool;

@@ -51,7 +51,7 @@ impl Runner {
         step: &model::Step,
         cancel: CancellationToken,
     ) -> Result<Vec<v1::CommandResult>, OrderError> {
-        let order = StepOrder::new(step, &Terms::default(), unix_us())?;
+        let order = StepOrder::new(step, &self.terms(), unix_us())?;
         let control = StepControl { cancel, ..StepControl::default() };
         let engine = Arc::clone(&self.engine);
         let (send, receive) = tokio::sync::oneshot::channel();
@@ -81,7 +81,7 @@ impl Runner {
 
     /// What the jail will be told for a command.
     pub async fn plan_of(&self, command: &model::Command) -> Result<Plan, PlanOfError> {
-        let order = CommandOrder::new(0, command, &Terms::default()).map_err(PlanOfError::Order)?;
+        let order = CommandOrder::new(0, command, &self.terms()).map_err(PlanOfError::Order)?;
         let root = self.engine.roots.get(order.image, &self.engine.blobs).await.map_err(PlanOfError::Root)?;
         Ok(Plan { rootfs: root.rootfs, ..order.plan })
     }
@@ -89,6 +89,10 @@ impl Runner {
     /// What is known of the host image.
     pub fn host_image(&self) -> v1::ImageInfo {
         self.engine.roots.host_info()
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { profiles: Arc::clone(&self.engine.profiles), ..Terms::default() }
     }
 
     /// Waits for what still cleans up, ends every jail and removes the cgroups.

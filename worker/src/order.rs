@@ -4,10 +4,11 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use kiln_jail::plan;
-use kiln_proto::model;
+use kiln_jail::plan::{self, CustomProfile};
+use kiln_proto::model::{self, ProfileName};
 
 /// One step.
 #[derive(Clone, Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Terms {
     pub(crate) durable: bool,
     /// For files_out without a size of their own; 0 means as large as the file size limit.
     pub(crate) max_file_bytes: u64,
+    /// The worker's own, beside the built-in ones.
+    pub(crate) profiles: Arc<[CustomProfile]>,
 }
 
 /// A step that a worker cannot run, though it is a valid one.
@@ -66,6 +69,9 @@ pub enum OrderError {
     /// Only the server knows the outputs of other steps.
     #[error("commands[{command}]: the output of another step was not resolved to content")]
     UnresolvedContent { command: usize },
+    /// The server's configuration has it, this worker's has not.
+    #[error("commands[{command}].profile: this worker has no profile \"{name}\" in its configuration")]
+    NoProfile { command: usize, name: ProfileName },
 }
 
 impl StepOrder {
@@ -97,7 +103,7 @@ impl CommandOrder {
         Ok(Self {
             name: command.name.to_string(),
             image,
-            plan: plan_without_root(index, command, terms),
+            plan: plan_without_root(index, command, terms)?,
             stdin: content(&command.stdin)?,
             files_in: command.files_in.iter().map(|file| content(&file.content)).collect::<Result<_, _>>()?,
         })
@@ -115,7 +121,11 @@ impl Content {
     }
 }
 
-fn plan_without_root(index: usize, command: &model::Command, terms: &Terms) -> plan::Plan {
+fn plan_without_root(
+    index: usize,
+    command: &model::Command,
+    terms: &Terms,
+) -> Result<plan::Plan, OrderError> {
     let file_in = |(file, entry): (usize, &model::FileIn)| {
         let read_only = terms.read_only.contains(&(index, file));
         plan::FileIn {
@@ -134,20 +144,29 @@ fn plan_without_root(index: usize, command: &model::Command, terms: &Terms) -> p
         path: entry.path.as_bytes().to_vec(),
         max_bytes: entry.max_bytes.map_or(largest, model::ByteSize::non_zero),
     };
-    plan::Plan {
+    Ok(plan::Plan {
         argv: command.argv.iter().map(|argument| argument.to_vec()).collect(),
         env: command.env.iter().map(|variable| (variable.name.to_vec(), variable.value.to_vec())).collect(),
         cwd: command.cwd.as_bytes().to_vec(),
         rootfs: plan::Rootfs { parts: Vec::new() },
         limits: plan_limits(&command.limits),
-        profile: match command.profile {
-            model::Profile::Strict => plan::Profile::Strict,
-            model::Profile::Default => plan::Profile::Default,
-            model::Profile::Build => plan::Profile::Build,
-        },
+        profile: profile(index, command, terms)?,
         files_in: command.files_in.iter().enumerate().map(file_in).collect(),
         files_out: command.files_out.iter().map(file_out).collect(),
-    }
+    })
+}
+
+fn profile(index: usize, command: &model::Command, terms: &Terms) -> Result<plan::Profile, OrderError> {
+    Ok(match &command.profile {
+        model::Profile::Strict => plan::Profile::Strict,
+        model::Profile::Default => plan::Profile::Default,
+        model::Profile::Build => plan::Profile::Build,
+        model::Profile::Custom(name) => {
+            let known = terms.profiles.iter().find(|profile| profile.name == name.as_str());
+            let known = known.ok_or_else(|| OrderError::NoProfile { command: index, name: name.clone() })?;
+            plan::Profile::Custom { name: known.name.clone(), writes: known.writes }
+        }
+    })
 }
 
 fn plan_limits(limits: &model::Limits) -> plan::Limits {
@@ -204,6 +223,19 @@ mod tests {
             (0o555, plan::Owner::Root),
         ];
         assert_eq!(placed, expected);
+    }
+
+    #[test]
+    fn a_custom_profile_is_the_workers_own_or_the_step_cannot_run() {
+        let step = step(v1::Command { profile: "own".into(), ..v1::Command::default() });
+        let error = StepOrder::new(&step, &Terms::default(), 0).unwrap_err();
+        let told = "commands[0].profile: this worker has no profile \"own\" in its configuration";
+        assert_eq!(error.to_string(), told);
+        let own = CustomProfile { name: "own".into(), writes: plan::Writes::Root, policy: String::new() };
+        let terms = Terms { profiles: vec![own].into(), ..Terms::default() };
+        let order = StepOrder::new(&step, &terms, 0).unwrap();
+        let expected = plan::Profile::Custom { name: "own".into(), writes: plan::Writes::Root };
+        assert_eq!(order.commands[0].plan.profile, expected);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub(crate) fn join(
             stdin,
             stdout: stdout[index].take().map_or(Stdout::Spooled, Stdout::Piped),
             files: inputs.files,
+            recorder: None,
         });
         roots.push(inputs.root);
     }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kiln_jail::wire::Setup;
+use kiln_jail::plan::CustomProfile;
+use kiln_jail::wire::{FilterUse, Setup};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::backoff::Backoff;
@@ -29,6 +30,8 @@ pub(crate) struct Slots {
     program: JailProgram,
     cgroup_name: String,
     allow_missing: Vec<String>,
+    profiles: Arc<[CustomProfile]>,
+    filters: FilterUse,
     cores: Vec<u32>,
     slots: usize,
     slot_permits: Arc<Semaphore>,
@@ -66,6 +69,8 @@ impl Slots {
             program,
             cgroup_name: format!("kiln-{}", std::process::id()),
             allow_missing: config.allow_missing.clone(),
+            profiles: Arc::clone(&config.profiles),
+            filters: config.filters,
             cores: usable_cores(),
             slots,
             slot_permits: Arc::new(Semaphore::new(slots)),
@@ -175,6 +180,8 @@ impl Slots {
             cpus,
             uid_base: 0,
             allow_missing: self.allow_missing.clone(),
+            profiles: self.profiles.to_vec(),
+            filters: self.filters,
         };
         JailProcess::start(&self.program, setup).await
     }

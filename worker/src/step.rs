@@ -137,16 +137,14 @@ async fn start_together(
     let stop = StopSignals { cancel: control.cancel.clone(), abort: CancellationToken::new() };
     let inline = InlineBudget::default();
     live.begin();
-    let runs = prepared
-        .into_iter()
-        .zip(&mut jails.jails)
-        .zip(order.commands.iter().zip(&live.commands))
-        .enumerate()
-        .map(|(index, ((prepared, jail), (command, live)))| {
+    let recorded = prepared.into_iter().map(|one| Prepared { recorder: engine.recorder.clone(), ..one });
+    let runs = recorded.zip(&mut jails.jails).zip(order.commands.iter().zip(&live.commands)).enumerate().map(
+        |(index, ((prepared, jail), (command, live)))| {
             let (durable, piped) = (order.durable, is_piped(order, index));
             let one = One { engine, order: command, live, control, inline: &inline, moments, durable, piped };
             one.run(jail, prepared, stop.clone())
-        });
+        },
+    );
     let (results, states): (Vec<_>, Vec<_>) = join_all(runs).await.into_iter().unzip();
     StepEnd { results, cleanup: Cleanup(Some(Leftovers { jails, states, _roots: roots })) }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use kiln_client::{Address, Client};
 use kiln_server::{Server, config::Config as ServerConfig};
+use kiln_worker::recorder::Recorder;
 use kiln_worker::{Worker, config::Config as WorkerConfig, config::WorkerFile};
 use tempfile::TempDir;
 
@@ -23,8 +24,12 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts both and connects.
-    pub(crate) async fn start(settings: &Settings, slots: usize) -> Result<Embedded, Failure> {
+    /// Starts both and connects. With a recorder every command is recorded.
+    pub(crate) async fn start(
+        settings: &Settings,
+        slots: usize,
+        recorder: Option<Recorder>,
+    ) -> Result<Embedded, Failure> {
         require_root("kiln run without a server")?;
         let directory = tempfile::Builder::new()
             .prefix("kiln-")
@@ -32,7 +37,9 @@ impl Embedded {
             .map_err(|error| Failure::caused("cannot make a temporary directory", &error))?;
         let socket = directory.path().join("kiln.sock");
         let address = Address::Unix(socket.clone());
-        let config = ServerConfig::embedded(socket).with_limits(settings.limits);
+        let config = ServerConfig::embedded(socket)
+            .with_limits(settings.limits)
+            .with_profiles(settings.profile_names());
         let config = ServerConfig { heartbeat: HEARTBEAT, ..config };
         let server = Server::start(config)
             .await
@@ -44,7 +51,7 @@ impl Embedded {
             probe_languages: Some(false),
             ..settings.worker_file.clone()
         };
-        match start_worker(file, settings, &address).await {
+        match start_worker(file, settings, recorder, &address).await {
             Ok((worker, client)) => Ok(Embedded { client, worker, server, directory }),
             Err(failure) => {
                 server.stop().await;
@@ -68,10 +75,13 @@ impl Embedded {
 async fn start_worker(
     file: WorkerFile,
     settings: &Settings,
+    recorder: Option<Recorder>,
     address: &Address,
 ) -> Result<(Worker, Client), Failure> {
     let mut config = WorkerConfig::resolve(file).map_err(|error| Failure::usage(error.to_string()))?;
     config.engine.limits = settings.limits;
+    config.engine.profiles = settings.own_profiles();
+    config.engine.recorder = recorder;
     let worker = Worker::start(config).await.map_err(|error| services::worker_failure(&error))?;
     match Client::connect(address).await {
         Ok(client) => Ok((worker, client)),

@@ -2,6 +2,7 @@
 
 use kiln_jail::explain::Explanation;
 use kiln_jail::plan::{Limits, Plan};
+use kiln_proto::Invalid;
 use kiln_proto::model::{Content, JobSpec, human_bytes, human_micros};
 use kiln_proto::v1;
 use kiln_worker::library::Runner;
@@ -31,8 +32,13 @@ pub(crate) async fn explain(spec: v1::JobSpec, context: &Context) -> Result<u8, 
 
 /// What a server would say to the job, said here.
 pub(crate) fn check(spec: v1::JobSpec, context: &Context) -> Result<JobSpec, Failure> {
-    JobSpec::check(spec, &context.settings.limits).map_err(|invalid| {
-        let violations = invalid.violations.into_iter().map(FieldViolation::from).collect();
+    let unknown = context.settings.profile_names().unknown_in(&spec);
+    let checked = match JobSpec::check(spec, &context.settings.limits) {
+        Ok(_) if !unknown.is_empty() => Err(Invalid { violations: Vec::new() }),
+        checked => checked,
+    };
+    checked.map_err(|invalid| {
+        let violations = invalid.violations.into_iter().chain(unknown).map(FieldViolation::from).collect();
         Failure { violations, ..Failure::usage("the job is not one that a server would take:") }
     })
 }
@@ -89,7 +95,7 @@ impl Planned {
             argv.join(" "),
             shown(&self.plan.cwd),
             rootfs.join(", "),
-            format!("{:?}", self.plan.profile).to_lowercase(),
+            self.plan.profile.name(),
             limits_line(limits),
         );
         text.push_str(&self.explanation.to_string());
@@ -151,7 +157,8 @@ fn plan_json(plan: &Plan) -> Value {
         "cwd": blob(&plan.cwd),
         "rootfs": {"parts": parts},
         "limits": plan.limits,
-        "profile": plan.profile,
+        "profile": plan.profile.name(),
+        "writes": plan.profile.writes(),
         "files_in": files_in,
         "files_out": files_out,
     })

@@ -16,6 +16,7 @@ mod files_out;
 mod flags;
 mod found_languages;
 mod json;
+mod learn;
 mod nearest;
 mod output;
 mod present;

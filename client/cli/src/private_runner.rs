@@ -1,5 +1,6 @@
 //! The worker's engine in this process, without a server, for as long as a command needs it.
 
+use kiln_jail::wire::FilterUse;
 use kiln_worker::config::{EngineConfig, WorkerFile};
 use kiln_worker::library::Runner;
 
@@ -14,6 +15,16 @@ pub(crate) async fn with_runner<T>(
     slots: usize,
     work: impl AsyncFnOnce(&Runner) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    with_filters(context, slots, FilterUse::Required, work).await
+}
+
+/// The same; without filters it runs programs of this crate's own choice only, to measure what filters cost.
+pub(crate) async fn with_filters<T>(
+    context: &Context,
+    slots: usize,
+    filters: FilterUse,
+    work: impl AsyncFnOnce(&Runner) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let mut signals = Signals::listen()?;
     let directory = tempfile::Builder::new()
         .prefix("kiln-")
@@ -26,6 +37,8 @@ pub(crate) async fn with_runner<T>(
     };
     let mut config = EngineConfig::resolve(&file).map_err(|error| Failure::usage(with_sources(&error)))?;
     config.limits = context.settings.limits;
+    config.profiles = context.settings.own_profiles();
+    config.filters = filters;
     let runner = Runner::start(&config).await.map_err(|error| engine_failure(&error))?;
     let ended = tokio::select! {
         ended = work(&runner) => ended,

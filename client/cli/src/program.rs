@@ -54,6 +54,16 @@ impl Program {
         Ok(Program::Bare { argv })
     }
 
+    /// What it is called, without its arguments.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Program::File { path, .. } => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            Program::Bare { argv } => {
+                argv.first().map(|word| word.to_string_lossy()).unwrap_or_default().into_owned()
+            }
+        }
+    }
+
     /// The job that runs it, with contents already where the server finds them.
     pub(crate) async fn job(
         &self,
@@ -150,8 +160,8 @@ fn apply(flags: &ProgramFlags, spec: &mut v1::JobSpec) {
         let (name, value) = (Bytes::from(pair.name.clone()), Bytes::from(pair.value.clone()));
         run.env.push(v1::EnvVar { name, value });
     }
-    if let Some(profile) = flags.profile {
-        run.profile = profile.as_str().to_owned();
+    if let Some(profile) = &flags.profile {
+        run.profile = profile.to_string();
     }
     if let Some(cwd) = &flags.cwd {
         run.cwd = Bytes::from(cwd.clone().into_os_string().into_vec());

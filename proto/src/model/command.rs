@@ -5,7 +5,6 @@ use std::fmt;
 use std::str::FromStr;
 
 use prost::bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 use super::checker::{Checker, Scope};
 use super::content::Content;
@@ -13,6 +12,7 @@ use super::digest::Digest;
 use super::limits::Limits;
 use super::names::{CommandName, ImageName};
 use super::path::{FilePath, SandboxPath};
+use super::profile::Profile;
 use super::units::ByteSize;
 use super::violation::quoted;
 use crate::v1;
@@ -96,26 +96,6 @@ pub struct FileOut {
     pub max_bytes: Option<ByteSize>,
 }
 
-/// Confinement profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Profile {
-    /// Computing and files.
-    Strict,
-    /// Languages with threads and JITs.
-    #[default]
-    Default,
-    /// Compilers and build tools: may write anywhere in the throwaway root.
-    Build,
-}
-
-/// A text that names no profile.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is {text}; must be \"strict\", \"default\" or \"build\"")]
-pub struct ProfileError {
-    text: String,
-}
-
 /// A text that refers to no image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is {text}; must be \"host\", the name of an image, or its digest \"blake3:<64 hex>\"")]
@@ -189,38 +169,6 @@ impl Command {
             limits: Some((&self.limits).into()),
             profile: self.profile.as_str().to_owned(),
         }
-    }
-}
-
-impl Profile {
-    /// Its name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Profile::Strict => "strict",
-            Profile::Default => "default",
-            Profile::Build => "build",
-        }
-    }
-
-    /// Empty means `default`.
-    fn from_wire(text: &str) -> Result<Self, ProfileError> {
-        if text.is_empty() { Ok(Profile::Default) } else { text.parse() }
-    }
-}
-
-impl FromStr for Profile {
-    type Err = ProfileError;
-
-    fn from_str(text: &str) -> Result<Self, ProfileError> {
-        let all = [Profile::Strict, Profile::Default, Profile::Build];
-        let found = all.into_iter().find(|profile| profile.as_str() == text);
-        found.ok_or_else(|| ProfileError { text: quoted(text.as_bytes()) })
-    }
-}
-
-impl fmt::Display for Profile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

@@ -15,6 +15,7 @@ mod limits;
 mod names;
 mod outcome;
 mod path;
+mod profile;
 mod result;
 mod step;
 mod units;
@@ -24,7 +25,7 @@ mod violation;
 
 pub use command::{
     Command, EnvVar, FileIn, FileOut, ImageRef, ImageRefError, MAX_ARGUMENT_BYTES, MAX_FILES_IN,
-    MAX_FILES_OUT, Profile, ProfileError,
+    MAX_FILES_OUT,
 };
 pub use content::{Content, OutputPart, Stream};
 pub use digest::{Digest, DigestError};
@@ -34,11 +35,12 @@ pub use limit_policy::{LimitPolicy, LimitsTable, PolicyError};
 pub use limits::{Limits, MIN_DISK, MIN_INODES, MIN_MEMORY, MIN_STACK};
 pub use names::{
     CommandName, IdempotencyKey, ImageName, JobId, LabelName, LabelValue, Labels, MAX_IDEMPOTENCY_KEY_BYTES,
-    MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, StepName,
-    WorkerName,
+    MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, ProfileName,
+    StepName, WorkerName,
 };
 pub use outcome::{Ending, Evidence, Outcome, signal_name};
 pub use path::{FilePath, MAX_COMPONENT_BYTES, MAX_PATH_BYTES, PathError, SandboxPath};
+pub use profile::{Profile, ProfileError, ProfileNames};
 pub use result::{CommandResult, FileContent, FileResult, FileState, Output, Phases};
 pub use step::{MAX_COMMANDS, MAX_PIPES, Pipe, Step};
 pub use units::{ByteSize, Count, CpuRate, CpuTime, UnitError, WallTime, human_bytes, human_micros};

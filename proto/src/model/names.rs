@@ -145,6 +145,12 @@ name_type!(
     is_plain_name
 );
 name_type!(
+    /// Name of a profile of the operator's.
+    ProfileName,
+    "1 to 63 of [a-z0-9_-]",
+    is_plain_name
+);
+name_type!(
     /// Name of an imported image. Never `host`, which is the machine's own toolchains.
     ImageName,
     "1 to 63 of [a-z0-9._-], beginning with a letter or digit, and not \"host\"",

@@ -52,8 +52,8 @@ impl Context {
         at: &str,
         identity: Identity,
     ) -> Result<Checked, Status> {
-        let spec = spec.unwrap_or_default();
-        let mut spec = JobSpec::check(spec, &self.config.limits)
+        let mut spec = self
+            .check_model(spec.unwrap_or_default())
             .map_err(|invalid| Reason::InvalidJob.status_for(&below(invalid, at)))?;
         let fingerprint = match identity {
             Identity::Keyed => *blake3::hash(&spec.to_wire().encode_to_vec()).as_bytes(),
@@ -117,6 +117,19 @@ impl Context {
             responses.push(v1::SubmitResponse { job_id: id.to_string(), already_submitted: false });
         }
         Ok(responses)
+    }
+
+    /// Everything that the configuration says of a specification, all at once.
+    fn check_model(&self, spec: v1::JobSpec) -> Result<JobSpec, Invalid> {
+        let unknown = self.config.profiles.unknown_in(&spec);
+        match JobSpec::check(spec, &self.config.limits) {
+            Ok(spec) if unknown.is_empty() => Ok(spec),
+            Ok(_) => Err(Invalid { violations: unknown }),
+            Err(mut invalid) => {
+                invalid.violations.extend(unknown);
+                Err(invalid)
+            }
+        }
     }
 
     /// Image names become digests: a later import under the same name does not change an accepted job.

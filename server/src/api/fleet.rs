@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use kiln_proto::OUTPUT_CHUNK_BYTES;
-use kiln_proto::model::WorkerName;
+use kiln_proto::model::{ProfileName, WorkerName};
 use kiln_proto::status::Reason;
 use kiln_proto::v1;
 use kiln_proto::v1::fleet_server::Fleet;
@@ -29,6 +29,8 @@ const OUTBOX: usize = 4_096;
 const INTRODUCTION: Duration = Duration::from_secs(10);
 /// Slots of one worker, at most.
 const MAX_SLOTS: u32 = 4_096;
+/// Custom profiles of one worker, at most.
+const MAX_PROFILES: usize = 256;
 
 type ServerMessages = Pin<Box<dyn Stream<Item = Result<v1::ServerMessage, Status>> + Send>>;
 
@@ -111,6 +113,14 @@ async fn introduced(messages: &mut Streaming<v1::WorkerMessage>) -> Result<v1::R
     if !(1..=MAX_SLOTS).contains(&register.slots) {
         let why = format!("is {}; 1 to {MAX_SLOTS} are allowed", register.slots);
         return Err(field("register.slots", why));
+    }
+    if register.profiles.len() > MAX_PROFILES {
+        let why = format!("has {} entries; at most {MAX_PROFILES} are allowed", register.profiles.len());
+        return Err(field("register.profiles", why));
+    }
+    for (index, name) in register.profiles.iter().enumerate() {
+        ProfileName::new(name.as_str())
+            .map_err(|error| field(&format!("register.profiles[{index}]"), error))?;
     }
     Ok(register)
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, stream};
-use kiln_proto::model::JobId;
+use kiln_proto::model::{JobId, Profile};
 use kiln_proto::status::Reason;
 use kiln_proto::v1::job_event::Event;
 use kiln_proto::v1::jobs_server::Jobs;
@@ -120,6 +120,9 @@ impl Jobs for Api {
         let fleet = context.dispatcher.ask(|reply| Command::Fleet { reply }).await?;
         let mut images = fleet.host_images;
         images.extend(context.images.list());
+        let built_in = Profile::BUILT_IN.map(|profile| profile.to_string());
+        let custom = context.config.profiles.iter().map(ToString::to_string);
+        let profiles = built_in.into_iter().chain(custom);
         Ok(Response::new(v1::Capabilities {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             workers: fleet.workers,
@@ -131,6 +134,7 @@ impl Jobs for Api {
             max_inline_bytes: MAX_INLINE_BYTES as u64,
             max_blob_bytes: context.blobs.max_blob_bytes(),
             retention_seconds: context.config.retention.as_secs(),
+            profiles: profiles.collect(),
         }))
     }
 }

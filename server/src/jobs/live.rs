@@ -2,7 +2,9 @@
 //!
 //! A step's result is decided first (`next`) and shown later (`status`), once it is stored.
 
-use kiln_proto::model::{CommandResult, Digest, Ending, JobId, JobSpec, Priority, Verdict, job_verdict};
+use kiln_proto::model::{
+    CommandResult, Digest, Ending, JobId, JobSpec, Priority, Profile, Step, Verdict, job_verdict,
+};
 use kiln_proto::v1;
 use kiln_proto::v1::job_event::Event;
 use prost::Message;
@@ -13,7 +15,7 @@ use super::event_log::EventLog;
 use super::fitting::fitting;
 use super::watching::{Following, Seat};
 use crate::blobs::Pins;
-use crate::queue::{Class, JobKey, NewJob, NewStep, Retry, StepEnd};
+use crate::queue::{Class, JobKey, NewJob, NewStep, ProfileName, Retry, StepEnd};
 use crate::store::{DoneRow, StepRow};
 
 /// Who writes a job down.
@@ -120,15 +122,18 @@ impl LiveJob {
     /// The job in the queue's words.
     pub(crate) fn for_queue(&self) -> NewJob {
         let steps = self.spec.steps.iter().zip(&self.steps);
-        let steps =
-            steps.map(|(spec, step)| NewStep { needs: spec.needs.clone(), ended: step.end() }).collect();
+        let steps = steps.map(|(spec, step)| NewStep {
+            needs: spec.needs.clone(),
+            ended: step.end(),
+            needs_profiles: custom_profiles(spec),
+        });
         let class = match self.spec.priority {
             Priority::Low => Class::Low,
             Priority::Normal => Class::Normal,
             Priority::High => Class::High,
         };
         let retry = if self.is_durable() { Retry::Always } else { Retry::UntilOutput };
-        NewJob { key: self.key, class, retry, steps }
+        NewJob { key: self.key, class, retry, steps: steps.collect() }
     }
 
     /// A worker has it.
@@ -353,6 +358,15 @@ pub(crate) fn without_results(status: &v1::StepStatus) -> v1::StepStatus {
 }
 
 /// Blobs that a result names.
+/// Profiles that not every worker has.
+fn custom_profiles(step: &Step) -> Vec<ProfileName> {
+    let custom = step.commands.iter().filter_map(|command| match &command.profile {
+        Profile::Custom(name) => Some(name.as_str().into()),
+        Profile::Strict | Profile::Default | Profile::Build => None,
+    });
+    custom.collect()
+}
+
 fn blobs_of(result: &v1::CommandResult) -> Vec<Digest> {
     let outputs = [&result.stdout, &result.stderr].into_iter().flatten().map(|output| &output.blob);
     let files = result.files.iter().map(|file| &file.blob);

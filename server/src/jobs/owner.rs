@@ -251,6 +251,7 @@ impl Owner {
     fn join(&mut self, worker: WorkerKey, registration: Registration) {
         let register = &registration.register;
         let (name, slots) = (register.name.as_str().into(), register.slots as usize);
+        let profiles = register.profiles.iter().map(|name| name.as_str().into()).collect();
         tracing::info!(worker.id = %register.name, slots, version = %register.version, "worker joined");
         let mut running = Vec::new();
         let mut unknown = Vec::new();
@@ -265,7 +266,7 @@ impl Owner {
             let cancel = v1::CancelAttempt { attempt: Some(attempt), fenced: true };
             self.workers.send(worker, ToWorker::Cancel(cancel));
         }
-        self.apply(Event::WorkerJoined { worker, name, slots, running });
+        self.apply(Event::WorkerJoined { worker, name, slots, profiles, running });
     }
 
     fn told(&mut self, worker: WorkerKey, message: FromWorker) {

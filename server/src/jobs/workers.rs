@@ -94,6 +94,7 @@ impl Workers {
                 busy_slots: u32::try_from(held(*key)).unwrap_or(u32::MAX),
                 version: register.version.clone(),
                 facts: register.facts.clone(),
+                profiles: register.profiles.clone(),
             });
             fleet.languages.extend(worker.languages.iter().cloned());
             fleet.host_images.extend(register.host_image.clone());

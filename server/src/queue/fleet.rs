@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{WorkerKey, WorkerName};
+use super::{ProfileName, WorkerKey, WorkerName};
 
 #[derive(Debug)]
 struct Worker {
     name: WorkerName,
     slots: usize,
+    profiles: Vec<ProfileName>,
     /// As last told, less what was leased since.
     credits: usize,
     held: usize,
@@ -19,6 +20,10 @@ impl Worker {
     fn takes(&self) -> usize {
         self.credits.min(self.slots.saturating_sub(self.held))
     }
+
+    fn has(&self, profiles: &[ProfileName]) -> bool {
+        profiles.iter().all(|profile| self.profiles.contains(profile))
+    }
 }
 
 /// The connected workers.
@@ -29,9 +34,15 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn join(&mut self, key: WorkerKey, name: WorkerName, slots: usize) {
+    pub(super) fn join(
+        &mut self,
+        key: WorkerKey,
+        name: WorkerName,
+        slots: usize,
+        profiles: Vec<ProfileName>,
+    ) {
         self.workers.retain(|_, worker| worker.name != name);
-        let worker = Worker { name, slots, credits: 0, held: 0, last_leased: 0 };
+        let worker = Worker { name, slots, profiles, credits: 0, held: 0, last_leased: 0 };
         self.workers.insert(key, worker);
     }
 
@@ -80,16 +91,21 @@ impl Fleet {
         self.workers.values().any(|worker| worker.takes() > 0)
     }
 
-    /// One that holds the inputs if possible, then the emptiest, then the one that waited longest. `avoid` gets it only when it is alone.
+    /// One that holds the inputs if possible, then the emptiest, then the one that waited longest. One that lacks a profile gets it only when
+    /// none has it, and then `avoid` only when it is alone.
     pub(super) fn choose(
         &self,
         preferred: &[WorkerName],
         avoid: Option<&WorkerName>,
+        profiles: &[ProfileName],
     ) -> Option<(WorkerKey, WorkerName)> {
-        let others = self.workers.values().any(|worker| Some(&worker.name) != avoid && worker.slots > 0);
+        let equipped = self.workers.values().any(|worker| worker.has(profiles));
+        let suits = |worker: &Worker| !equipped || worker.has(profiles);
+        let mut suited = self.workers.values().filter(|worker| suits(worker));
+        let others = suited.any(|worker| Some(&worker.name) != avoid && worker.slots > 0);
         self.workers
             .iter()
-            .filter(|(_, worker)| worker.takes() > 0)
+            .filter(|(_, worker)| worker.takes() > 0 && suits(worker))
             .filter(|(_, worker)| !others || Some(&worker.name) != avoid)
             .max_by_key(|(_, worker)| {
                 let holds_inputs = preferred.contains(&worker.name);

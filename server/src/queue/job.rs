@@ -1,7 +1,7 @@
 //! A job inside the queue: the states of its steps and what follows from them. Knows nothing of workers or time.
 
 use super::ready::{Order, Ticket};
-use super::{Class, JobKey, NewJob, Retry, StepEnd, WorkerName};
+use super::{Class, JobKey, NewJob, ProfileName, Retry, StepEnd, WorkerName};
 
 /// State of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(super) struct Step {
     pub(super) last_attempt: u64,
     /// Who ran it last: the one that holds its outputs.
     pub(super) ran_on: Option<WorkerName>,
+    pub(super) needs_profiles: Vec<ProfileName>,
 }
 
 impl Step {
@@ -68,6 +69,7 @@ impl Job {
                 attempts: 0,
                 last_attempt: 0,
                 ran_on: None,
+                needs_profiles: step.needs_profiles,
             })
             .collect();
         Self { class: new.class, ticket, retry: new.retry, cancelled: false, output_sent: false, steps }

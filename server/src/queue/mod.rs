@@ -39,6 +39,9 @@ pub struct WorkerKey(pub u64);
 /// What a worker calls itself; survives its reconnects.
 pub type WorkerName = Arc<str>;
 
+/// A confinement profile that not every worker has.
+pub type ProfileName = Arc<str>;
+
 /// One lease of one step. `number` is the fencing token: it rises with each lease, across restarts too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt {
@@ -132,6 +135,8 @@ pub struct NewStep {
     pub needs: Vec<usize>,
     /// Set for a recovered job whose step has its result already.
     pub ended: Option<StepEnd>,
+    /// What the worker should have; one that has not fails the step, so it gets it only where nobody has.
+    pub needs_profiles: Vec<ProfileName>,
 }
 
 /// What happened.
@@ -147,6 +152,8 @@ pub enum Event {
         name: WorkerName,
         /// How many leases it can hold.
         slots: usize,
+        /// Profiles that not every worker has.
+        profiles: Vec<ProfileName>,
         /// What it still runs after a reconnect.
         running: Vec<Attempt>,
     },
@@ -297,8 +304,9 @@ impl Queue {
         let mut effects = Vec::new();
         match event {
             Event::Submitted(job) => self.submit(job, &mut effects),
-            Event::WorkerJoined { worker, name, slots, running } => {
-                self.join(worker, name, slots, &running, now, &mut effects);
+            Event::WorkerJoined { worker, name, slots, profiles, running } => {
+                self.fleet.join(worker, name.clone(), slots, profiles);
+                self.take_over(worker, &name, &running, now, &mut effects);
             }
             Event::Credits { worker, free } => self.fleet.credit(worker, free),
             Event::Heartbeat { worker, attempts } => self.heartbeat(worker, &attempts, now, &mut effects),
@@ -360,18 +368,17 @@ impl Queue {
         }
     }
 
-    fn join(
+    /// What a worker that has just joined still runs counts, or is told not to.
+    fn take_over(
         &mut self,
         worker: WorkerKey,
-        name: WorkerName,
-        slots: usize,
+        name: &WorkerName,
         running: &[Attempt],
         now: Moment,
         effects: &mut Vec<Effect>,
     ) {
-        self.fleet.join(worker, name.clone(), slots);
         for &attempt in running {
-            if self.adopt(worker, &name, attempt, now) {
+            if self.adopt(worker, name, attempt, now) {
                 effects.push(Effect::Adopted { worker, attempt });
                 if self.jobs.get(&attempt.job).is_some_and(|job| job.cancelled) {
                     effects.push(Effect::CancelAttempt { worker, attempt });
@@ -538,7 +545,8 @@ impl Queue {
                 continue;
             };
             let preferred = job.inputs_ran_on(order.step);
-            let Some((worker, holder)) = self.fleet.choose(&preferred, avoid.as_ref()) else {
+            let needed = &job.steps[order.step].needs_profiles;
+            let Some((worker, holder)) = self.fleet.choose(&preferred, avoid.as_ref(), needed) else {
                 passed_over = Some(order);
                 continue;
             };

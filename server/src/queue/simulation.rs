@@ -129,7 +129,10 @@ impl World {
             .enumerate()
             .map(|(i, row)| (0..i.min(row.len())).filter(|&j| row[j]).collect())
             .collect();
-        let steps = needs.iter().map(|needs| NewStep { needs: needs.clone(), ended: None }).collect();
+        let steps = needs
+            .iter()
+            .map(|needs| NewStep { needs: needs.clone(), ended: None, needs_profiles: vec![] })
+            .collect();
         self.needs.insert(key, needs);
         self.class.insert(key, class);
         self.apply(Event::Submitted(NewJob { key, class, retry: Retry::Always, steps }));
@@ -141,7 +144,7 @@ impl World {
         let running = if remembers { self.held_by(&name) } else { vec![] };
         self.workers.retain(|_, other| *other != name);
         self.workers.insert(worker, name.clone());
-        self.apply(Event::WorkerJoined { worker, name, slots, running });
+        self.apply(Event::WorkerJoined { worker, name, slots, profiles: vec![], running });
     }
 
     fn report(&mut self, attempt: u16, ending: u8) {
@@ -263,7 +266,13 @@ impl World {
         }
         let worker = WorkerKey(self.key());
         self.workers.insert(worker, "good".into());
-        self.apply(Event::WorkerJoined { worker, name: "good".into(), slots: 4, running: vec![] });
+        self.apply(Event::WorkerJoined {
+            worker,
+            name: "good".into(),
+            slots: 4,
+            profiles: vec![],
+            running: vec![],
+        });
         self.now += LEASE;
         self.apply(Event::Tick);
         self.now += LEASE;

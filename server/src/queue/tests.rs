@@ -15,7 +15,10 @@ fn at(seconds: u64) -> Moment {
 }
 
 fn job(key: u128, class: Class, needs: &[&[usize]]) -> Event {
-    let steps = needs.iter().map(|needs| NewStep { needs: needs.to_vec(), ended: None }).collect();
+    let steps = needs
+        .iter()
+        .map(|needs| NewStep { needs: needs.to_vec(), ended: None, needs_profiles: vec![] })
+        .collect();
     Event::Submitted(NewJob { key: JobKey(key), class, retry: Retry::Always, steps })
 }
 
@@ -24,7 +27,13 @@ fn simple(key: u128) -> Event {
 }
 
 fn join(worker: u64, name: &str, slots: usize) -> Event {
-    Event::WorkerJoined { worker: WorkerKey(worker), name: name.into(), slots, running: vec![] }
+    Event::WorkerJoined {
+        worker: WorkerKey(worker),
+        name: name.into(),
+        slots,
+        profiles: vec![],
+        running: vec![],
+    }
 }
 
 fn credits(worker: u64, free: usize) -> Event {
@@ -182,7 +191,7 @@ fn broken_infrastructure_is_tried_again_on_the_same_worker_when_no_other_comes()
 #[test]
 fn a_run_is_not_tried_again_once_its_output_was_sent() {
     let mut queue = queue();
-    let steps = vec![NewStep { needs: vec![], ended: None }];
+    let steps = vec![NewStep { needs: vec![], ended: None, needs_profiles: vec![] }];
     let new = NewJob { key: JobKey(1), class: Class::Normal, retry: Retry::UntilOutput, steps };
     queue.apply(Event::Submitted(new), at(0));
     queue.apply(join(1, "a", 1), at(0));
@@ -197,8 +206,13 @@ fn a_run_is_not_tried_again_once_its_output_was_sent() {
 fn a_worker_that_comes_back_goes_on_with_what_it_held() {
     let (mut queue, attempt) = running();
     queue.apply(Event::WorkerLeft { worker: WorkerKey(1) }, at(1));
-    let again =
-        Event::WorkerJoined { worker: WorkerKey(2), name: "a".into(), slots: 1, running: vec![attempt] };
+    let again = Event::WorkerJoined {
+        worker: WorkerKey(2),
+        name: "a".into(),
+        slots: 1,
+        profiles: vec![],
+        running: vec![attempt],
+    };
     assert_eq!(queue.apply(again, at(5)), [Effect::Adopted { worker: WorkerKey(2), attempt }]);
     assert_eq!(queue.next_wake(), Some(at(15)));
     let effects = queue.apply(report(2, attempt, Ending::Succeeded), at(6));
@@ -214,6 +228,7 @@ fn an_attempt_from_before_a_restart_is_adopted_unless_the_step_is_held() {
         worker: WorkerKey(worker),
         name: name.into(),
         slots: 1,
+        profiles: vec![],
         running: vec![old],
     };
     assert_eq!(queue.apply(back(1, "a"), at(0)), [Effect::Adopted { worker: WorkerKey(1), attempt: old }]);
@@ -252,11 +267,45 @@ fn cancelling_skips_what_waits_and_stops_what_runs() {
 fn a_recovered_job_goes_on_where_it_was() {
     let mut queue = queue();
     let steps = vec![
-        NewStep { needs: vec![], ended: Some(StepEnd::Succeeded) },
-        NewStep { needs: vec![0], ended: None },
+        NewStep { needs: vec![], ended: Some(StepEnd::Succeeded), needs_profiles: vec![] },
+        NewStep { needs: vec![0], ended: None, needs_profiles: vec![] },
     ];
     let new = NewJob { key: JobKey(1), class: Class::Normal, retry: Retry::Always, steps };
     queue.apply(Event::Submitted(new), at(0));
     queue.apply(join(1, "a", 1), at(0));
     assert_eq!(leased(&queue.apply(credits(1, 1), at(0)))[0].1.step, 1);
+}
+
+#[test]
+fn a_step_goes_to_the_worker_that_has_its_profile_and_to_any_where_none_has() {
+    let needing = |key| {
+        let step = NewStep { needs: vec![], ended: None, needs_profiles: vec!["own".into()] };
+        Event::Submitted(NewJob {
+            key: JobKey(key),
+            class: Class::Normal,
+            retry: Retry::Always,
+            steps: vec![step],
+        })
+    };
+    let mut queue = queue();
+    let equipped = Event::WorkerJoined {
+        worker: WorkerKey(2),
+        name: "b".into(),
+        slots: 1,
+        profiles: vec!["own".into()],
+        running: vec![],
+    };
+    for event in [join(1, "a", 4), equipped, credits(1, 4), credits(2, 1)] {
+        queue.apply(event, at(0));
+    }
+    let leased_to = |effects: &[Effect]| match effects {
+        [Effect::Lease { worker, .. }] => Some(*worker),
+        [] => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(leased_to(&queue.apply(needing(1), at(0))), Some(WorkerKey(2)));
+    assert_eq!(leased_to(&queue.apply(needing(2), at(0))), None, "it waits for the worker that has it");
+    assert_eq!(leased_to(&queue.apply(simple(3), at(0))), Some(WorkerKey(1)), "and holds up nobody");
+    let effects = queue.apply(Event::WorkerLeft { worker: WorkerKey(2) }, at(1));
+    assert_eq!(leased_to(&effects), Some(WorkerKey(1)), "which says that it lacks it");
 }

@@ -122,6 +122,7 @@ impl Worker {
                 ..Default::default()
             }),
             running,
+            profiles: vec![],
         };
         to_server.send(message(FromWorker::Register(register))).await.unwrap();
         let from_server = fleet.work(ReceiverStream::new(messages)).await.unwrap().into_inner();

@@ -21,7 +21,7 @@ fn is_full() -> bool {
 }
 
 /// What is tried of 2,048 calls.
-fn chosen(profile: Profile) -> Vec<Call> {
+fn chosen(profile: &Profile) -> Vec<Call> {
     let call = |number: u32, args| Call { number, args };
     let both = (0..1_024).flat_map(|number| [call(number, HARMLESS), call(number, HOSTILE)]);
     match profile {
@@ -41,7 +41,7 @@ fn emulated(stand: &Stand) -> bool {
     }
 }
 
-async fn every_number(profile: Profile, convention: Convention) {
+async fn every_number(profile: &Profile, convention: Convention) {
     let stand = Stand::start().await;
     let exists = convention == Convention::X32 || emulated(&stand);
     let judge = |call: &Call, result: &CommandResult| match ended(result) {
@@ -79,7 +79,7 @@ macro_rules! censuses {
     ($($test:ident: $profile:ident $convention:ident;)*) => {
         $(#[tokio::test(flavor = "multi_thread")]
         async fn $test() {
-            every_number(Profile::$profile, Convention::$convention).await;
+            every_number(&Profile::$profile, Convention::$convention).await;
         })*
     };
 }

@@ -57,14 +57,14 @@ pub(crate) enum Kind {
 /// Everything that was judged of one profile.
 pub(crate) struct Judge<'a> {
     pub(crate) stand: &'a Stand,
-    pub(crate) profile: Profile,
+    pub(crate) profile: &'a Profile,
     pub(crate) answers: Answers,
     counts: BTreeMap<Kind, usize>,
     wrong: Vec<String>,
 }
 
 impl<'a> Judge<'a> {
-    pub(crate) fn new(stand: &'a Stand, profile: Profile) -> Self {
+    pub(crate) fn new(stand: &'a Stand, profile: &'a Profile) -> Self {
         let answers = Answers::of(profile).expect("the profile's policy");
         Self { stand, profile, answers, counts: BTreeMap::new(), wrong: Vec::new() }
     }

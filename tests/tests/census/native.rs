@@ -12,7 +12,7 @@ const ARGUMENTS: [[u64; 6]; 5] =
 /// Numbers that no table has: the largest below the x32 bit, and negative ones.
 const BEYOND: [u32; 5] = [0x3fff_ffff, 0x8000_0000, 0x8000_0027, 0xffff_fffe, u32::MAX];
 
-async fn every_number(profile: Profile) {
+async fn every_number(profile: &Profile) {
     let stand = Stand::start().await;
     let mut judge = Judge::new(&stand, profile);
     let calls: Vec<Call> = ARGUMENTS
@@ -29,15 +29,15 @@ async fn every_number(profile: Profile) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_number_is_answered_as_the_table_of_strict_says() {
-    every_number(Profile::Strict).await;
+    every_number(&Profile::Strict).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_number_is_answered_as_the_table_of_default_says() {
-    every_number(Profile::Default).await;
+    every_number(&Profile::Default).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_number_is_answered_as_the_table_of_build_says() {
-    every_number(Profile::Build).await;
+    every_number(&Profile::Build).await;
 }

@@ -72,7 +72,7 @@ fn is_a_process(path: &Path) -> bool {
     path.parent() == Some(Path::new("/proc")) && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-async fn nothing_of_the_host_is_there(profile: Profile) {
+async fn nothing_of_the_host_is_there(profile: &Profile) {
     let stand = Stand::start().await;
     let all = of_the_host();
     // Shorter paths first: what is cut, if anything, is deep, and said.
@@ -90,7 +90,7 @@ async fn nothing_of_the_host_is_there(profile: Profile) {
                 there.insert(path.clone());
                 let may_write = match writers {
                     Writers::Nobody => false,
-                    Writers::Build => profile == Profile::Build,
+                    Writers::Build => *profile == Profile::Build,
                     Writers::Everybody => true,
                 };
                 seen == 0 && read == 0 && (may_write || written != 0)
@@ -112,17 +112,17 @@ async fn nothing_of_the_host_is_there(profile: Profile) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_hosts_proc_sys_and_dev_is_there_in_strict() {
-    nothing_of_the_host_is_there(Profile::Strict).await;
+    nothing_of_the_host_is_there(&Profile::Strict).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_hosts_proc_sys_and_dev_is_there_in_default() {
-    nothing_of_the_host_is_there(Profile::Default).await;
+    nothing_of_the_host_is_there(&Profile::Default).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_the_hosts_proc_sys_and_dev_is_there_in_build() {
-    nothing_of_the_host_is_there(Profile::Build).await;
+    nothing_of_the_host_is_there(&Profile::Build).await;
 }
 
 /// Whatever a process may see of itself and of pid 1, it may write nothing of it that is not its own matter.
@@ -136,7 +136,7 @@ async fn files_of_processes_are_not_written() {
         .chain(["attr/current", "attr/exec", "map_files", "task/1/comm"].map(str::to_owned))
         .collect();
     let paths = |of: &str| names.iter().map(|name| format!("/proc/{of}/{name}")).collect::<Vec<_>>();
-    for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+    for profile in &[Profile::Strict, Profile::Default, Profile::Build] {
         let (own, init) = (paths("self"), paths("1"));
         for (path, [_, read, written]) in own.iter().zip(stand.paths(profile, &own).await) {
             eprintln!("{}: {path}: read {read}, written {written}", name(profile));

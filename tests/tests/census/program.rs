@@ -50,12 +50,8 @@ pub(crate) struct Stand {
     _up: Up,
 }
 
-pub(crate) fn name(profile: Profile) -> &'static str {
-    match profile {
-        Profile::Strict => "strict",
-        Profile::Default => "default",
-        Profile::Build => "build",
-    }
+pub(crate) fn name(profile: &Profile) -> &str {
+    profile.name()
 }
 
 impl Stand {
@@ -77,7 +73,7 @@ impl Stand {
     }
 
     /// Makes all these calls in one sandbox, each in a process of its own.
-    pub(crate) async fn calls(&self, profile: Profile, calls: &[Call]) -> Vec<Told> {
+    pub(crate) async fn calls(&self, profile: &Profile, calls: &[Call]) -> Vec<Told> {
         let list: String = calls.iter().map(|call| line(call) + "\n").collect();
         let job = self.command(profile, &["calls", "/work/calls"]).file("/work/calls", inline(list)).job();
         let lines = self.lines(job).await;
@@ -89,7 +85,7 @@ impl Stand {
     }
 
     /// Looks at these paths: errno of lstat, of opening for reading, of opening for writing.
-    pub(crate) async fn paths(&self, profile: Profile, paths: &[String]) -> Vec<[i32; 3]> {
+    pub(crate) async fn paths(&self, profile: &Profile, paths: &[String]) -> Vec<[i32; 3]> {
         let digest =
             self.api.put_blob(paths.join("\n").as_bytes()).await.expect("the blob store takes it").digest;
         let job = self.command(profile, &["paths", "/work/paths"]).file("/work/paths", blob(&digest)).job();
@@ -104,7 +100,7 @@ impl Stand {
     }
 
     /// Makes one call in a sandbox of its own.
-    pub(crate) async fn one(&self, profile: Profile, convention: Convention, call: &Call) -> CommandResult {
+    pub(crate) async fn one(&self, profile: &Profile, convention: Convention, call: &Call) -> CommandResult {
         let words = words(convention, call);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         self.api.run_one(self.command(profile, &words).job()).await
@@ -130,7 +126,7 @@ impl Stand {
         self.directory.path().join("census")
     }
 
-    fn command(&self, profile: Profile, arguments: &[&str]) -> Cmd {
+    fn command(&self, profile: &Profile, arguments: &[&str]) -> Cmd {
         let argv = std::iter::once("/work/census").chain(arguments.iter().copied());
         cmd(argv).program("/work/census", blob(&self.digest)).profile(name(profile)).limits(|limits| {
             limits.cpu_ms = Some(60_000);

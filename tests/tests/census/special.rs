@@ -69,7 +69,7 @@ fn all() -> Vec<Call> {
     calls
 }
 
-async fn arguments_decide(profile: Profile) {
+async fn arguments_decide(profile: &Profile) {
     let stand = Stand::start().await;
     let mut judge = Judge::new(&stand, profile);
     let calls = all();
@@ -82,15 +82,15 @@ async fn arguments_decide(profile: Profile) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_decide_as_the_table_of_strict_says() {
-    arguments_decide(Profile::Strict).await;
+    arguments_decide(&Profile::Strict).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_decide_as_the_table_of_default_says() {
-    arguments_decide(Profile::Default).await;
+    arguments_decide(&Profile::Default).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn arguments_decide_as_the_table_of_build_says() {
-    arguments_decide(Profile::Build).await;
+    arguments_decide(&Profile::Build).await;
 }

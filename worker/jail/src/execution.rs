@@ -7,17 +7,26 @@ use std::time::{Duration, Instant};
 
 use crate::cgroup::{Group, GroupUsage, available_cpus};
 use crate::jail::Jail;
+use crate::learned::Learned;
 use crate::plan::Plan;
 use crate::report::{Evidence, Failure, Phases, Report, Usage};
 use crate::sandbox::command::{Descriptors, Launch, Start, Waiting};
 use crate::sandbox::rootfs::Mounts;
 use crate::sandbox::{Sandbox, command, files_in, files_out, kill, prepare};
+use crate::seccomp::Filters;
 use crate::supervise::{Facts, Post, Seen, Worker, outcome, unix_us, watch};
 use crate::sys::clone::Child;
 use crate::sys::process::{self, Reaped};
 
 /// How long a group may still be populated after its last process was reaped.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Whether a command's calls are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recording {
+    Off,
+    On,
+}
 
 /// A finished command and what of it waits to be released.
 pub(crate) struct Ran {
@@ -26,6 +35,7 @@ pub(crate) struct Ran {
     pub(crate) mounts: Mounts,
     pub(crate) group: Group,
     pub(crate) worker: Worker,
+    pub(crate) learned: Option<Learned>,
 }
 
 /// Why there is no report.
@@ -56,11 +66,18 @@ struct Observed {
     phases: Phases,
 }
 
-pub(crate) fn run(jail: &Jail, plan: &Plan, descriptors: Descriptors, name: &str) -> Result<Ran, NotRun> {
+pub(crate) fn run(
+    jail: &Jail,
+    plan: &Plan,
+    descriptors: Descriptors,
+    recording: Recording,
+    name: &str,
+) -> Result<Ran, NotRun> {
     let accepted_us = unix_us();
     check_files_fit(plan, &descriptors)?;
+    let loaded = Loaded::of(jail, plan, recording)?;
     let group = jail.hierarchies.create(&jail.setup.cgroup_name, name, &plan.limits, &jail.setup.cpus)?;
-    match run_in(jail, plan, descriptors, &group, accepted_us) {
+    match run_in(jail, plan, descriptors, &group, &loaded, accepted_us) {
         Ok((observed, mounts)) => finish(plan, observed, mounts, group),
         Err(failure) => {
             let left_behind = group.kill().and_then(|()| group.remove()).err();
@@ -88,11 +105,12 @@ fn run_in(
     plan: &Plan,
     descriptors: Descriptors,
     group: &Group,
+    loaded: &Loaded<'_>,
     accepted_us: u64,
 ) -> Result<(Observed, Mounts), Failure> {
     let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
     let prepared_us = unix_us();
-    let started = start(jail, plan, descriptors, group, &sandbox);
+    let started = start(jail, plan, descriptors, group, loaded, &sandbox);
     let (child, seen, cwd_errno, died, listener) = match started {
         Ok(Started { child, seen, cwd_errno, died, listener }) => {
             (Some(child), seen, cwd_errno, died, listener)
@@ -119,6 +137,24 @@ fn run_in(
     Ok((Observed { seen, end, cwd_errno, usage, phases }, sandbox.mounts))
 }
 
+/// The filters of one command.
+struct Loaded<'a> {
+    profile: &'a Filters,
+    /// In the place of the profile's own.
+    recording: Option<Filters>,
+}
+
+impl<'a> Loaded<'a> {
+    fn of(jail: &'a Jail, plan: &Plan, recording: Recording) -> Result<Self, Failure> {
+        let profile = jail.filters(&plan.profile)?;
+        let recording = match recording {
+            Recording::Off => None,
+            Recording::On => Some(profile.recording()),
+        };
+        Ok(Self { profile, recording })
+    }
+}
+
 struct Started {
     child: Child,
     seen: Result<Seen, Failure>,
@@ -132,11 +168,12 @@ fn start(
     plan: &Plan,
     descriptors: Descriptors,
     group: &Group,
+    loaded: &Loaded<'_>,
     sandbox: &Sandbox,
 ) -> Result<Started, Failure> {
     let start = {
         let launch = Launch::of(plan, &descriptors)?;
-        let filters = jail.filters(plan.profile);
+        let filters = loaded.recording.as_ref().unwrap_or(loaded.profile);
         command::start(&jail.base, sandbox, group, filters, &jail.missing, &launch)?
     };
     // The command has its own copies; readers of its output must see its end, not the jail's.
@@ -157,8 +194,13 @@ fn start(
                 init: &sandbox.init,
                 limits: &plan.limits,
                 cpus: usable_cpus(jail),
+                recorder: loaded.recording.as_ref().map(|_| loaded.profile.recorder()),
             };
-            let seen = watch(post, &child, handshake, listener.as_ref().map(AsFd::as_fd));
+            let seen = if loaded.recording.is_some() && listener.is_none() {
+                Err(Failure::new("seccomp", 0, "nothing can be recorded without the filter"))
+            } else {
+                watch(post, &child, handshake, listener.as_ref().map(AsFd::as_fd))
+            };
             Started { child, seen, cwd_errno: None, died: false, listener }
         }
     })
@@ -201,7 +243,8 @@ fn wait_until_empty(group: &Group) -> Result<(), Failure> {
     Ok(())
 }
 
-fn finish(plan: &Plan, observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, NotRun> {
+fn finish(plan: &Plan, mut observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, NotRun> {
+    let learned = observed.seen.learned.take();
     let report = report(plan, &observed, &mounts);
     let mut report = match report {
         Ok(report) => report,
@@ -213,7 +256,7 @@ fn finish(plan: &Plan, observed: Observed, mounts: Mounts, group: Group) -> Resu
     let (found, files) = files_out::collect(mounts.tmpfs.as_fd(), &plan.files_out);
     report.files = found;
     report.phases.collected_us = unix_us();
-    Ok(Ran { report, files, mounts, group, worker: observed.seen.worker })
+    Ok(Ran { report, files, mounts, group, worker: observed.seen.worker, learned })
 }
 
 fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, Failure> {

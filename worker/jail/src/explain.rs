@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::plan::{Owner, Plan, Profile};
+use crate::plan::{Owner, Plan, Writes};
 
 /// Every step of carrying a plan out, and what its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -71,11 +71,11 @@ impl Plan {
         add(
             steps,
             "mount_overlay",
-            match self.profile {
-                Profile::Build => {
+            match self.profile.writes() {
+                Writes::Root => {
                     "mount an overlay over each part, writable and thrown away afterwards".to_owned()
                 }
-                Profile::Strict | Profile::Default => "mount a read-only overlay over each part".to_owned(),
+                Writes::Work => "mount a read-only overlay over each part".to_owned(),
             },
         );
         add(
@@ -125,20 +125,16 @@ impl Plan {
             "set_ids",
             "become uid and gid 1000, without groups, capabilities or a way to more".to_owned(),
         );
-        let writable = match self.profile {
-            Profile::Build => "write anywhere in the throwaway root",
-            Profile::Strict | Profile::Default => "write in /work, /tmp and /dev/shm",
+        let writable = match self.profile.writes() {
+            Writes::Root => "write anywhere in the throwaway root",
+            Writes::Work => "write in /work, /tmp and /dev/shm",
         };
         add(
             steps,
             "landlock",
             format!("restrict by Landlock: read and execute the root, {writable}, no TCP"),
         );
-        let profile = match self.profile {
-            Profile::Strict => "strict",
-            Profile::Default => "default",
-            Profile::Build => "build",
-        };
+        let profile = self.profile.name();
         add(steps, "seccomp", format!("allow the system calls of profile {profile}, report forbidden ones"));
         add(steps, "chdir", format!("enter {}", show(&self.cwd)));
     }
@@ -248,7 +244,7 @@ fn seconds(microseconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::example;
+    use crate::plan::{Profile, example};
 
     #[test]
     fn a_plan_reads_as_the_list_of_what_will_be_done() {
@@ -262,6 +258,17 @@ mod tests {
         plan.profile = Profile::Build;
         plan.argv = vec![b"cc".to_vec(), b"a b\n\xff\x1b[2J".to_vec()];
         insta::assert_snapshot!(plan.explain().to_json());
+    }
+
+    #[test]
+    fn a_custom_profile_is_named_with_what_it_may_write() {
+        let mut plan = example();
+        plan.profile = Profile::Custom { name: "database".to_owned(), writes: Writes::Root };
+        let text = plan.explain().to_string();
+        assert!(
+            text.contains("system calls of profile database") && text.contains("write anywhere"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::base::Base;
 use crate::cgroup::{Group, Hierarchies};
-use crate::execution::{self, NotRun, Ran};
+use crate::execution::{self, NotRun, Ran, Recording};
 use crate::layers::Missing;
 use crate::plan::{Plan, Profile};
 use crate::report::{Failure, FileFound};
@@ -102,7 +102,7 @@ fn first_request(socket: &OwnedFd) -> Result<Option<Setup>, Failure> {
 
 impl Jail {
     fn stand_up(socket: &OwnedFd, setup: Setup) -> Result<Self, Failure> {
-        let missing = Missing::of(&setup.allow_missing)?;
+        let missing = Missing::of(&setup.allow_missing, setup.filters)?;
         // While the host's mounts are still in sight.
         let hierarchies = Hierarchies::detect()?;
         let base = Base::enter(setup.uid_base)?;
@@ -124,18 +124,19 @@ impl Jail {
     }
 
     fn compile_filters(&mut self) -> Result<(), Failure> {
-        for profile in [Profile::Strict, Profile::Default, Profile::Build] {
-            match Filters::compile(profile) {
-                Ok(filters) => self.filters.push((profile, filters)),
-                Err(_) if self.missing.seccomp => {}
-                Err(failure) => return Err(failure),
-            }
+        self.filters = Filters::built_in()?;
+        for profile in &self.setup.profiles {
+            self.filters.push(Filters::custom(profile)?);
         }
         Ok(())
     }
 
-    pub(crate) fn filters(&self, profile: Profile) -> Option<&Filters> {
-        self.filters.iter().find(|(of, _)| *of == profile).map(|(_, filters)| filters)
+    /// A profile is found with what it may write: a plan cannot make more of one than the operator did.
+    pub(crate) fn filters(&self, profile: &Profile) -> Result<&Filters, Failure> {
+        let found = self.filters.iter().find(|(of, _)| of == profile).map(|(_, filters)| filters);
+        found.ok_or_else(|| {
+            Failure::new("profile", 0, format!("this worker has no profile {}", profile.name()))
+        })
     }
 
     fn serve(&mut self) -> Result<(), Failure> {
@@ -143,11 +144,16 @@ impl Jail {
             let request = wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty());
             match request.map_err(protocol)? {
                 None => return Ok(()),
-                Some((Request::Run(_), _)) if self.held.is_some() => {
+                Some((Request::Run(_) | Request::Learn(_), _)) if self.held.is_some() => {
                     return Err(Failure::new("protocol", 0, "a plan before the last one was released"));
                 }
                 Some((Request::Run(plan), descriptors)) => {
-                    if self.run(&plan, descriptors)? == Worker::Gone {
+                    if self.run(&plan, descriptors, Recording::Off)? == Worker::Gone {
+                        return Ok(());
+                    }
+                }
+                Some((Request::Learn(plan), descriptors)) => {
+                    if self.run(&plan, descriptors, Recording::On)? == Worker::Gone {
                         return Ok(());
                     }
                 }
@@ -162,7 +168,12 @@ impl Jail {
     }
 
     /// Carries a plan out and answers; what is left waits for `Release`.
-    fn run(&mut self, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<Worker, Failure> {
+    fn run(
+        &mut self,
+        plan: &Plan,
+        descriptors: Vec<OwnedFd>,
+        recording: Recording,
+    ) -> Result<Worker, Failure> {
         self.commands += 1;
         let name = format!("{}-{}", self.setup.jail, self.commands);
         let ran = plan
@@ -170,11 +181,12 @@ impl Jail {
             .map_err(|error| Failure::new("plan", 0, error.to_string()))
             .and_then(|()| Descriptors::take(plan, descriptors))
             .map_err(NotRun::from)
-            .and_then(|descriptors| execution::run(self, plan, descriptors, &name));
+            .and_then(|descriptors| execution::run(self, plan, descriptors, recording, &name));
         match ran {
-            Ok(Ran { report, files, mounts, group, worker }) => {
+            Ok(Ran { report, files, mounts, group, worker, learned }) => {
                 self.held = Some(Held { mounts, group });
                 if worker == Worker::Listening {
+                    learned.map_or(Ok(()), |learned| self.reply(&Reply::Learned(Box::new(learned))))?;
                     self.finish(report, &files)?;
                 }
                 Ok(worker)

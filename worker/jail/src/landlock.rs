@@ -9,7 +9,7 @@ use landlock::{
 };
 use rustix::io::Errno;
 
-use crate::plan::Profile;
+use crate::plan::Writes;
 use crate::report::Failure;
 use crate::sys::landlock::abi as kernel_abi;
 
@@ -41,7 +41,7 @@ pub(crate) fn is_present() -> bool {
 
 /// Restricts the calling, single-threaded process and all its descendants. Its root is the sandbox's root by now, and
 /// no_new_privs is set.
-pub fn restrict(profile: Profile) -> Result<(), Failure> {
+pub fn restrict(writes: Writes) -> Result<(), Failure> {
     let version = abi()?;
     if version < MINIMUM_ABI {
         let detail = format!("the kernel's Landlock ABI is {version}, at least {MINIMUM_ABI} is needed");
@@ -49,7 +49,7 @@ pub fn restrict(profile: Profile) -> Result<(), Failure> {
     }
     let abi = ABI::from(version);
     let handled = ruleset(abi).map_err(failed)?;
-    let status = add_rules(handled, abi, profile)?.restrict_self().map_err(failed)?;
+    let status = add_rules(handled, abi, writes)?.restrict_self().map_err(failed)?;
     if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
         let detail = format!("the kernel enforced only a part: {:?}", status.ruleset);
         return Err(Failure::new("landlock", 0, detail));
@@ -72,10 +72,10 @@ fn ruleset(abi: ABI) -> Result<RulesetCreated, RulesetError> {
     ruleset.create()
 }
 
-fn add_rules(ruleset: RulesetCreated, abi: ABI, profile: Profile) -> Result<RulesetCreated, Failure> {
+fn add_rules(ruleset: RulesetCreated, abi: ABI, writes: Writes) -> Result<RulesetCreated, Failure> {
     // Devices are never made, overlay whiteouts (character device 0:0) included.
     let everything = AccessFs::from_all(abi) & !(AccessFs::MakeChar | AccessFs::MakeBlock);
-    if profile == Profile::Build {
+    if writes == Writes::Root {
         return allow(ruleset, "/", everything);
     }
     let mut ruleset = allow(ruleset, "/", AccessFs::from_read(abi))?;
@@ -123,18 +123,15 @@ mod tests {
     #[test]
     fn checks_its_rights_when_told_to() {
         let Some(root) = std::env::var_os(ROOT) else { return };
-        let profile = if std::env::args().any(|argument| argument == "build") {
-            Profile::Build
-        } else {
-            Profile::Strict
-        };
+        let writes =
+            if std::env::args().any(|argument| argument == "build") { Writes::Root } else { Writes::Work };
         std::os::unix::fs::chroot(root).unwrap();
         std::env::set_current_dir("/work").unwrap();
-        restrict(profile).unwrap();
+        restrict(writes).unwrap();
         everywhere();
-        match profile {
-            Profile::Build => fs::write("/etc/passwd", "changed").unwrap(),
-            Profile::Strict | Profile::Default => read_only_outside_its_directories(),
+        match writes {
+            Writes::Root => fs::write("/etc/passwd", "changed").unwrap(),
+            Writes::Work => read_only_outside_its_directories(),
         }
         network_and_scopes();
     }

@@ -2,6 +2,7 @@
 
 use crate::base::IdMapping;
 use crate::report::Failure;
+use crate::wire::FilterUse;
 
 /// Names accepted in [`crate::wire::Setup::allow_missing`].
 pub const NAMES: [&str; 3] = ["landlock", "seccomp", "idmap"];
@@ -12,11 +13,12 @@ pub(crate) struct Missing {
     pub(crate) landlock: bool,
     pub(crate) seccomp: bool,
     idmap: bool,
+    pub(crate) filters: FilterUse,
 }
 
 impl Missing {
-    pub(crate) fn of(names: &[String]) -> Result<Self, Failure> {
-        let mut missing = Self::default();
+    pub(crate) fn of(names: &[String], filters: FilterUse) -> Result<Self, Failure> {
+        let mut missing = Self { filters, ..Self::default() };
         for name in names {
             match name.as_str() {
                 "landlock" => missing.landlock = true,

@@ -8,6 +8,7 @@ pub mod cgroup;
 pub mod explain;
 pub mod host;
 pub mod landlock;
+pub mod learned;
 pub mod plan;
 pub mod report;
 pub mod seccomp;

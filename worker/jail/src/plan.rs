@@ -76,7 +76,7 @@ pub struct Limits {
 }
 
 /// Confinement profile: which system calls are allowed and where the command may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// Computing and files.
@@ -85,6 +85,48 @@ pub enum Profile {
     Default,
     /// Compilers and build tools: may write anywhere in the throwaway root.
     Build,
+    /// One of those that the jail was configured with.
+    Custom { name: String, writes: Writes },
+}
+
+/// Where a command may write: the overlay and Landlock both say so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Writes {
+    /// `/work`, `/tmp` and `/dev/shm`.
+    #[default]
+    Work,
+    /// Anywhere in the throwaway root.
+    Root,
+}
+
+/// A profile of the operator's, told to the jail once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomProfile {
+    pub name: String,
+    pub writes: Writes,
+    /// The text of its policy file; see `docs/profiles.md`.
+    pub policy: String,
+}
+
+impl Profile {
+    /// As users call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Strict => "strict",
+            Self::Default => "default",
+            Self::Build => "build",
+            Self::Custom { name, .. } => name,
+        }
+    }
+
+    pub fn writes(&self) -> Writes {
+        match self {
+            Self::Strict | Self::Default => Writes::Work,
+            Self::Build => Writes::Root,
+            Self::Custom { writes, .. } => *writes,
+        }
+    }
 }
 
 /// A file put into the sandbox before the command starts, copied from its descriptor.

@@ -1,7 +1,7 @@
 //! The socket between worker and jail: one SOCK_SEQPACKET datagram per message, postcard inside, descriptors beside.
 //!
 //! States of the dialogue, seen from the worker: `Configure` -> `Ready | Failed`; then, again and again,
-//! `Run` -> (`Started`, `Progress`*)? -> `Finished | Failed` -> `Release` -> `Released`. `Kill` may be sent at any time after
+//! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `Released`. `Kill` may be sent at any time after
 //! `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
 //! kills its sandbox, cleans up and exits.
 
@@ -20,7 +20,8 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::Plan;
+use crate::learned::Learned;
+use crate::plan::{CustomProfile, Plan};
 use crate::report::{Failure, Report};
 
 /// A longer message travels in a sealed memfd, as the first descriptor of an otherwise empty frame.
@@ -39,6 +40,8 @@ pub enum Request {
     Configure(Setup),
     /// With descriptors as [`Plan`] says.
     Run(Box<Plan>),
+    /// The same, with every call recorded, which is slower: `Learned` comes before `Finished`.
+    Learn(Box<Plan>),
     Kill(KillReason),
     /// The worker has closed every descriptor that came with the report: destroy what is left.
     Release,
@@ -57,6 +60,18 @@ pub struct Setup {
     pub uid_base: u32,
     /// Layers the operator allows to be missing, by name; empty by default.
     pub allow_missing: Vec<String>,
+    /// The operator's profiles, beside the built-in ones.
+    pub profiles: Vec<CustomProfile>,
+    pub filters: FilterUse,
+}
+
+/// Whether commands get their filter and Landlock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FilterUse {
+    #[default]
+    Required,
+    /// For `kiln bench`, which measures what they cost a program of its own. Nothing that an operator can write asks for it.
+    LeftOut,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +97,8 @@ pub enum Reply {
         cpu_us: u64,
         memory_bytes: u64,
     },
+    /// What was seen of a command that was to be recorded.
+    Learned(Box<Learned>),
     Finished(Box<Report>),
     /// Set-up or supervision failed; a `Release` is still expected when a plan was running.
     Failed(Failure),
@@ -258,6 +275,8 @@ mod tests {
             cpus: vec![0, 1],
             uid_base: 1_879_048_192,
             allow_missing,
+            profiles: Vec::new(),
+            filters: FilterUse::Required,
         })
     }
 

@@ -1,7 +1,9 @@
 //! Measuring how long a command takes, many times, one way after another.
 //!
-//! Owns the loop and the numbers; what is measured is in [`ways`] (Kiln's own) and [`rivals`] (other sandboxes of this host).
+//! Owns the loop and the numbers; what is measured is in [`ways`] (Kiln's own), [`rivals`] (other sandboxes of this host) and
+//! [`filters`] (what confinement costs a program).
 
+pub(crate) mod filters;
 pub(crate) mod numbers;
 pub(crate) mod rivals;
 pub(crate) mod ways;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use crate::bench::filters::{self, costs_table};
 use crate::bench::numbers::{Row, relate, rows_table};
 use crate::bench::rivals::Rival;
 use crate::bench::{Bounds, Case, measure, ways};
@@ -30,7 +31,8 @@ Examples:
   kiln bench --seconds 10 --runs 5000            longer, for quieter numbers
   kiln bench --json | jq '.rows[] | {name, clients, p50_us}'
 
-Each case runs /bin/true. bwrap, nsjail, crun and runc are measured where they are installed.";
+Each case runs /bin/true. bwrap, nsjail, crun and runc are measured where they are installed.
+At the end, what the system call filter and Landlock cost two programs that make little else but system calls.";
 
 /// Measure what a sandboxed command costs on this host
 #[derive(Args, Clone, Debug)]
@@ -53,11 +55,14 @@ pub(crate) async fn run(args: BenchArgs, context: &Context) -> Result<u8, Failur
     rows.extend(grpc_rows(context, slots, bounds).await?);
     rows.extend(rival_rows(bounds).await?);
     relate(&mut rows, SPAWN);
+    note("measuring programs with and without filter and Landlock");
+    let costs = filters::costs(context, bounds).await?;
     match context.format {
-        Format::Json => print_json(&json!({"slots": slots, "rows": rows}))?,
+        Format::Json => print_json(&json!({"slots": slots, "rows": rows, "filters": costs}))?,
         Format::People => {
             print(&rows_table(&rows))?;
             print(&format!("{slots} slots; every case runs {}\n", ways::PROGRAM))?;
+            print(&costs_table(&costs))?;
         }
     }
     Ok(exit::SUCCESS)
@@ -97,7 +102,7 @@ async fn library_rows(context: &Context, slots: usize, bounds: Bounds) -> Result
 
 async fn grpc_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
     let mut signals = Signals::listen()?;
-    let embedded = Embedded::start(&context.settings, slots).await?;
+    let embedded = Embedded::start(&context.settings, slots, None).await?;
     let cases = async {
         let mut rows = Vec::new();
         let parallel = CLIENTS.map(|clients| Case { name: GRPC, clients, idle: Duration::ZERO });

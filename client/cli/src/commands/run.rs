@@ -3,12 +3,13 @@
 use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use kiln_client::{Client, ClientError};
 use kiln_proto::v1::{Job, JobSpec, job_event::Event};
+use kiln_worker::recorder::Recorder;
 
 use crate::contents::{Contents, Stdin};
 use crate::context::Context;
@@ -19,6 +20,7 @@ use crate::failure::Failure;
 use crate::files_out::bring_back;
 use crate::flags::program::ProgramFlags;
 use crate::json;
+use crate::learn::{self, Lesson};
 use crate::output::{Format, note, print_json};
 use crate::present::live::{Live, Route};
 use crate::present::outcome::needs_sentence;
@@ -36,6 +38,7 @@ Examples:
   kiln run --file data.csv --out result.png plot.py
   kiln run --json prog.py                        one JSON object
   kiln run --explain prog.cpp                    what the jail would do
+  kiln run --learn=prog.json prog.py             record its system calls and write a profile that allows just those
   kiln run -- ls -la /                           a bare command
 
 Flags of kiln come before FILE; what comes after it is for the program.
@@ -54,6 +57,13 @@ pub(crate) struct RunArgs {
     /// Print what the jail would do, and do not run anything
     #[arg(long)]
     explain: bool,
+    /// Record the program's system calls, below its profile, and write the smallest profile that it runs under to FILE, to be
+    /// reviewed. Slower; only without a server
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = learn::DEFAULT_FILE, conflicts_with = "explain")]
+    learn: Option<PathBuf>,
+    /// Where an engine of our own puts what it records
+    #[arg(skip)]
+    recorder: Recorder,
     /// Print how long each phase took
     #[arg(long)]
     timing: bool,
@@ -95,9 +105,14 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure>
         let spec = program.job(&args.program, &stdin, Contents::Described, None).await?;
         return explain::explain(spec, context).await;
     }
+    if let Some(file) = &args.learn {
+        learn::check_file(file)?;
+        refuse_server(context)?;
+    }
     let mut signals = Signals::listen()?;
     let Some(_) = &context.settings.client_server else {
-        let embedded = Embedded::start(&context.settings, 1).await?;
+        let recorder = args.learn.as_ref().map(|_| args.recorder.clone());
+        let embedded = Embedded::start(&context.settings, 1, recorder).await?;
         let ended = until_signal(&args, &program, &stdin, context, &embedded.client, &mut signals).await;
         signals.end_at_once_on_the_next();
         embedded.stop().await;
@@ -105,6 +120,17 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure>
     };
     let client = context.client().await?;
     until_signal(&args, &program, &stdin, context, &client, &mut signals).await
+}
+
+/// A server's workers record for nobody: what a tenant's program does is not for another's eyes.
+fn refuse_server(context: &Context) -> Result<(), Failure> {
+    match &context.settings.client_server {
+        None => Ok(()),
+        Some(server) => Err(Failure::usage(format!(
+            "--learn records a program that this command runs itself, so it cannot use the server {server}"
+        ))
+        .next("leave out --server, KILN_SERVER and `server` in [client] of the configuration")),
+    }
 }
 
 /// FILE and its arguments, or the bare command.
@@ -175,7 +201,11 @@ async fn to_the_end(
     let job = follow(client, spec, &mut live, job_id).await?;
     live.end_spinner();
     bring_back(client, &job, &args.program.outs).await?;
-    show(args, context, &job, &live)?;
+    let lesson = match &args.learn {
+        Some(file) => lesson(args, program, file, &job)?,
+        None => None,
+    };
+    show(args, context, &job, &live, lesson.as_ref())?;
     Ok(exit::of_job(&job))
 }
 
@@ -213,11 +243,31 @@ async fn follow(
     Err(Failure::kiln("the server ended the run without a result").next("look into the server's log"))
 }
 
-fn show(args: &RunArgs, context: &Context, job: &Job, live: &Live) -> Result<(), Failure> {
+/// What was recorded of the program itself, which is the last of its steps; nothing when it did not come to run.
+fn lesson(args: &RunArgs, program: &Program, file: &Path, job: &Job) -> Result<Option<Lesson>, Failure> {
+    let mut recordings = args.recorder.take();
+    if recordings.len() < job.steps.len() {
+        note("kiln: the program did not run, so nothing was learnt");
+        return Ok(None);
+    }
+    let recording = recordings.pop();
+    recording.map(|recording| Lesson::write(recording, file, &program.name(), job)).transpose()
+}
+
+fn show(
+    args: &RunArgs,
+    context: &Context,
+    job: &Job,
+    live: &Live,
+    lesson: Option<&Lesson>,
+) -> Result<(), Failure> {
     if context.format == Format::Json {
-        return print_json(&json::job::Job::new(job, json::job::Spec::Left, &live.received));
+        let shown = json::job::Job::new(job, json::job::Spec::Left, &live.received);
+        let learned = lesson.map(Lesson::to_json);
+        return print_json(&json::job::Learnt { job: shown, learned });
     }
     explain_end(job);
+    lesson.iter().for_each(|lesson| note(&lesson.to_text()));
     if !args.quiet {
         note(usage_table(job).trim_end());
     }

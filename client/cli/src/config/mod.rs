@@ -4,15 +4,19 @@
 
 pub(crate) mod file;
 pub(crate) mod print;
+pub(crate) mod profiles;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use kiln_client::Address;
+use kiln_jail::plan::CustomProfile;
 use kiln_proto::language::Table;
-use kiln_proto::model::LimitPolicy;
+use kiln_proto::model::{LimitPolicy, ProfileNames};
 
 use crate::failure::{Failure, with_sources};
 use file::KilnFile;
+use profiles::OwnProfile;
 
 /// Read when it exists and nothing else is named.
 pub(crate) const DEFAULT_PATH: &str = "/etc/kiln/kiln.toml";
@@ -39,6 +43,8 @@ pub(crate) struct Settings {
     /// Where the commands of a client go; `None` where nobody said.
     pub(crate) client_server: Option<Address>,
     pub(crate) limits: LimitPolicy,
+    /// Of the file, by name.
+    pub(crate) profiles: Vec<OwnProfile>,
     pub(crate) languages: Table,
     /// Names of the languages that the file adds or replaces.
     pub(crate) own_languages: Vec<String>,
@@ -56,7 +62,8 @@ impl Settings {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?,
         };
-        let settings = Settings::parse(&text, overrides).map_err(|why| match path {
+        let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let settings = Settings::parse_in(directory, &text, overrides).map_err(|why| match path {
             Some(path) => Failure::usage(format!("{}: {why}", path.display()))
                 .next("`kiln config print` shows every key with its meaning"),
             None if why.starts_with("server.listen") => {
@@ -67,21 +74,39 @@ impl Settings {
         Ok(Settings { path: path.map(Path::to_owned), ..settings })
     }
 
-    /// Resolves the text of a file; the error is a sentence that names the key.
+    /// The custom profiles' names.
+    pub(crate) fn profile_names(&self) -> ProfileNames {
+        names(&self.profiles)
+    }
+
+    /// The custom profiles, for an engine.
+    pub(crate) fn own_profiles(&self) -> Arc<[CustomProfile]> {
+        own_profiles(&self.profiles)
+    }
+
+    #[cfg(test)]
     pub(crate) fn parse(text: &str, overrides: &Overrides) -> Result<Settings, String> {
+        Settings::parse_in(Path::new(""), text, overrides)
+    }
+
+    /// Resolves the text of a file in a directory, with the profiles it names; the error is a sentence that names the key.
+    fn parse_in(directory: &Path, text: &str, overrides: &Overrides) -> Result<Settings, String> {
         let mut file: KilnFile =
             toml::from_str(text).map_err(|error| error.to_string().trim_end().to_owned())?;
         apply(&mut file, overrides);
         let limits = file.limits.unwrap_or_default();
         let own_languages = file.language.iter().map(|language| language.name.clone()).collect();
         let languages = Table::builtin().extend_with(file.language).map_err(|error| with_sources(&error))?;
+        let profiles = profiles::resolve(file.profiles, directory)?;
         let server = kiln_server::config::Config::resolve(file.server)
             .map_err(|error| with_sources(&error))?
-            .with_limits(limits);
+            .with_limits(limits)
+            .with_profiles(names(&profiles));
         let mut worker = kiln_worker::config::Config::resolve(file.worker.clone())
             .map_err(|error| with_sources(&error))?;
         worker.languages = languages.clone();
         worker.engine.limits = limits;
+        worker.engine.profiles = own_profiles(&profiles);
         let written = file.client.server.as_deref().map(str::parse::<Address>).transpose();
         let written = written.map_err(|error| format!("client.server: {error}"))?;
         Ok(Settings {
@@ -90,11 +115,22 @@ impl Settings {
             worker,
             client_server: overrides.server.clone().or(written),
             limits,
+            profiles,
             languages,
             own_languages,
             worker_file: file.worker,
         })
     }
+}
+
+/// The profiles in the server's words.
+fn names(profiles: &[OwnProfile]) -> ProfileNames {
+    profiles.iter().map(|profile| profile.name.clone()).collect()
+}
+
+/// The profiles in the worker's words.
+fn own_profiles(profiles: &[OwnProfile]) -> Arc<[CustomProfile]> {
+    profiles.iter().map(|profile| profile.custom.clone()).collect()
 }
 
 fn apply(file: &mut KilnFile, overrides: &Overrides) {

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use kiln_jail::plan::Writes;
 use kiln_proto::model::Limits;
 use kiln_worker::config::{JailProgramSource, ServerAddress};
 
@@ -26,6 +27,7 @@ pub(crate) fn to_toml(settings: &Settings) -> String {
     limits(&mut page, &settings.limits.default);
     page.section("limits.maximum", "The most that a client may ask for.");
     limits(&mut page, &settings.limits.maximum);
+    profiles(&mut page, settings);
     if !settings.own_languages.is_empty() {
         page.gap();
         page.remark(&format!(
@@ -127,6 +129,30 @@ fn limits(page: &mut Page, limits: &Limits) {
     page.key("cpu_rate", quoted(&limits.cpu_rate.exact()), "Share of CPUs");
 }
 
+fn profiles(page: &mut Page, settings: &Settings) {
+    let meaning = "A profile of your own, beside strict, default and build: see docs/profiles.md";
+    let file = "Its policy: which system calls are allowed";
+    let writes =
+        "Where a command may write: work (/work, /tmp, /dev/shm) or root (all of the throwaway root)";
+    if settings.profiles.is_empty() {
+        page.gap();
+        page.remark(meaning);
+        page.remark("[profiles.NAME]");
+        page.unset("file", file);
+        page.unset("writes", writes);
+    }
+    for profile in &settings.profiles {
+        page.section(&format!("profiles.{}", profile.name), meaning);
+        let path = std::path::absolute(&profile.file).unwrap_or_else(|_| profile.file.clone());
+        page.key("file", quoted(&path.display().to_string()), file);
+        let word = match profile.custom.writes {
+            Writes::Work => "work",
+            Writes::Root => "root",
+        };
+        page.key("writes", quoted(word), writes);
+    }
+}
+
 /// A TOML page, written top-down.
 #[derive(Default)]
 struct Page {
@@ -193,7 +219,12 @@ mod tests {
         let text = "[server]\nlisten = [\"/a \\\"b.sock\", \"127.0.0.1:7460\"]\nlease_ms = 4000\nheartbeat_ms = 1000\n\
                     [worker]\nserver = \"http://127.0.0.1:7460\"\nname = \"w\"\nextra_read_only = [\"/opt/x\"]\n\
                     [client]\nserver = \"http://127.0.0.1:7460\"\n[limits.default]\ncpu = \"1500ms\"\ncpu_rate = \"50%\"\n";
-        for text in ["", text] {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let policy = directory.path().join("own.json");
+        std::fs::write(&policy, r#"{"about": "a", "inherits": "strict", "rules": []}"#)
+            .expect("it can be written");
+        let own = format!("[profiles.own]\nfile = {:?}\nwrites = \"root\"\n", policy);
+        for text in ["", text, &own] {
             let page = to_toml(&settings(text));
             assert_eq!(to_toml(&settings(&page)), page);
         }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use kiln_proto::model::Profile;
 use kiln_proto::v1;
 
 use super::limits::{CompileLimitFlags, LimitFlags};
@@ -31,9 +32,10 @@ pub(crate) struct ProgramFlags {
     /// Image to run in, by name or digest; see `kiln image list`
     #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
-    /// Confinement of the program
-    #[arg(long, value_enum)]
-    pub(crate) profile: Option<ProfileName>,
+    /// Confinement of the program: strict (computing and files only), default (languages with threads and JITs), build
+    /// (compilers: may write anywhere in the throwaway root), or a profile of the server's configuration
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) profile: Option<Profile>,
     /// Directory inside the sandbox where the program starts
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) cwd: Option<PathBuf>,
@@ -47,26 +49,6 @@ pub(crate) struct ProgramFlags {
     pub(crate) limits: LimitFlags,
     #[command(flatten)]
     pub(crate) compile_limits: CompileLimitFlags,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProfileName {
-    /// Computing and files only
-    Strict,
-    /// Languages with threads and JITs
-    Default,
-    /// Compilers: may write anywhere in the throwaway root
-    Build,
-}
-
-impl ProfileName {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            ProfileName::Strict => "strict",
-            ProfileName::Default => "default",
-            ProfileName::Build => "build",
-        }
-    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

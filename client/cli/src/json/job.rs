@@ -33,6 +33,15 @@ pub(crate) struct Job {
     exit_status: Option<u8>,
 }
 
+/// A job that was run, and what was recorded of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Learnt {
+    #[serde(flatten)]
+    pub(crate) job: Job,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) learned: Option<serde_json::Value>,
+}
+
 #[derive(Debug, Serialize)]
 struct Deciding {
     outcome: Option<Outcome>,

@@ -17,11 +17,12 @@ use crate::base::Base;
 use crate::cgroup::Group;
 use crate::landlock;
 use crate::layers::Missing;
-use crate::plan::{FileIn, Limits, Plan, Profile};
+use crate::plan::{FileIn, Limits, Plan, Writes};
 use crate::report::Failure;
 use crate::seccomp::Filters;
 use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
 use crate::sys::process;
+use crate::wire::FilterUse;
 
 use super::handshake::{self, Message};
 use super::{COMMAND_ID, ExitOnUnwind, Sandbox, files_in, privileges, rlimits};
@@ -37,7 +38,7 @@ pub(crate) struct Launch<'a> {
     env: Vec<CString>,
     cwd: CString,
     limits: &'a Limits,
-    profile: Profile,
+    writes: Writes,
     files: &'a [FileIn],
     descriptors: &'a Descriptors,
 }
@@ -109,7 +110,7 @@ impl<'a> Launch<'a> {
             env: strings(env)?,
             cwd: c_string(plan.cwd.clone())?,
             limits: &plan.limits,
-            profile: plan.profile,
+            writes: plan.profile.writes(),
             files: &plan.files_in,
             descriptors,
         })
@@ -121,7 +122,7 @@ pub(crate) fn start(
     base: &Base,
     sandbox: &Sandbox,
     group: &Group,
-    filters: Option<&Filters>,
+    filters: &Filters,
     missing: &Missing,
     launch: &Launch<'_>,
 ) -> Result<Start, Failure> {
@@ -181,7 +182,7 @@ fn run(
     jail: BorrowedFd<'_>,
     sandbox: &Sandbox,
     group: &Group,
-    filters: Option<&Filters>,
+    filters: &Filters,
     missing: &Missing,
     launch: &Launch<'_>,
 ) -> ! {
@@ -195,8 +196,9 @@ fn run(
             Ok(()) => match listen(filters, missing) {
                 Err(failure) => Message::Failed(failure),
                 Ok(listener) => {
-                    let confined = Message::Confined { listener: listener.as_ref().map(AsRawFd::as_raw_fd) };
-                    if handshake::send(jail, &confined).is_err() || handshake::wait(jail).is_err() {
+                    let mark = filters.mark();
+                    let number = listener.as_ref().map(AsRawFd::as_raw_fd);
+                    if handshake::report_confined(jail, number, mark).is_err() {
                         process::exit_now(70);
                     }
                     Message::NoExec { errno: execute(launch, &argv, &env).raw_os_error() }
@@ -248,7 +250,10 @@ fn confine(launch: &Launch<'_>, missing: &Missing) -> Result<(), Failure> {
     process::unblock_signals().map_err(Failure::of("signals", "unblock signals"))?;
     process::close_on_exec_from_3().map_err(Failure::of("close_range", "have descriptors closed on exec"))?;
     privileges::drop_all(COMMAND_ID)?;
-    match landlock::restrict(launch.profile) {
+    if missing.filters == FilterUse::LeftOut {
+        return Ok(());
+    }
+    match landlock::restrict(launch.writes) {
         Err(_) if missing.landlock && !landlock::is_present() => Ok(()),
         result => result,
     }
@@ -267,19 +272,18 @@ fn enter_cwd(cwd: &CStr) -> Result<(), Errno> {
     }
 }
 
-fn listen(filters: Option<&Filters>, missing: &Missing) -> Result<Option<OwnedFd>, Failure> {
-    match filters {
-        Some(filters) => match filters.install() {
-            // No filters, no notification, or somebody listens already (seccomp(2)): nothing that a job can bring about.
-            Err(failure)
-                if missing.seccomp && [libc::ENOSYS, libc::EINVAL, libc::EBUSY].contains(&failure.errno) =>
-            {
-                Ok(None)
-            }
-            result => result.map(Some),
-        },
-        None if missing.seccomp => Ok(None),
-        None => Err(Failure::new("seccomp", 0, "no filter was compiled")),
+fn listen(filters: &Filters, missing: &Missing) -> Result<Option<OwnedFd>, Failure> {
+    if missing.filters == FilterUse::LeftOut {
+        return Ok(None);
+    }
+    match filters.install() {
+        // No filters, no notification, or somebody listens already (seccomp(2)): nothing that a job can bring about.
+        Err(failure)
+            if missing.seccomp && [libc::ENOSYS, libc::EINVAL, libc::EBUSY].contains(&failure.errno) =>
+        {
+            Ok(None)
+        }
+        result => result.map(Some),
     }
 }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::base::{Base, EMPTY, IdMapping, SCRATCH, mount_new, move_onto};
-use crate::plan::{Limits, Plan, Profile};
+use crate::plan::{Limits, Plan, Writes};
 use crate::report::Failure;
 use crate::sys::mount::{attribute, mount_setattr};
 
@@ -62,13 +62,13 @@ impl Mounts {
         dev::fill(scratch.directory(), owners.root())?;
         let root_part = parts.remove(0);
         make_mount_points(root_part.as_fd(), &scratch, owners)?;
-        let root = overlay(0, root_part, &scratch, plan.profile)?;
+        let root = overlay(0, root_part, &scratch, plan.profile.writes())?;
         let mut placed = Vec::new();
         for (index, (part, source)) in (1..).zip(plan.rootfs.parts[1..].iter().zip(parts)) {
-            if plan.profile == Profile::Build {
+            if plan.profile.writes() == Writes::Root {
                 make_layers(source.as_fd(), &scratch, index, owners)?;
             }
-            let mount = overlay(index, source, &scratch, plan.profile)?;
+            let mount = overlay(index, source, &scratch, plan.profile.writes())?;
             placed.push(Placed { target: part.target[1..].to_vec(), mount });
         }
         placed.extend(scratch.writable_places()?);
@@ -248,7 +248,7 @@ fn make_layers(
 /// (namespace_unlock in fs/namespace.c).
 ///
 /// A plain bind would do for a part that is only read, but would show the host's path in /proc/self/mountinfo.
-fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, profile: Profile) -> Result<OwnedFd, Failure> {
+fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, writes: Writes) -> Result<OwnedFd, Failure> {
     let lower = format!("{SCRATCH}/lower{index}");
     let upper = format!("{SCRATCH}/upper{index}");
     let work = format!("{SCRATCH}/tempo{index}");
@@ -257,13 +257,12 @@ fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, profile: Profile) -
         let name = format!("lower{index}");
         rustix::fs::mkdirat(scratch.directory(), &name, Mode::RWXU)?;
         move_onto(source.as_fd(), scratch.directory(), &name)?;
-        match profile {
-            // Only `build` may write in its throwaway root.
-            Profile::Build => {
+        match writes {
+            Writes::Root => {
                 let layers = [("lowerdir", lower.as_str()), ("upperdir", &upper), ("workdir", &work)];
                 mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), confined)
             }
-            Profile::Strict | Profile::Default => {
+            Writes::Work => {
                 // The topmost layer of the root has the mount points.
                 let layers = if index == 0 { format!("{upper}:{lower}") } else { format!("{lower}:{EMPTY}") };
                 let attributes = confined | MountAttrFlags::MOUNT_ATTR_RDONLY;

@@ -1,7 +1,7 @@
 //! What a profile answers to a call, told by its policy and not by the filter that was compiled from it: the table that a
 //! running sandbox is compared with.
 
-use super::policy::{Answer, Policy};
+use super::policy::{Answer, BuiltIn, Policy};
 use super::program::UNKNOWN;
 use super::tables::{Abi, X32_BIT};
 use crate::plan::Profile;
@@ -25,8 +25,11 @@ pub struct Answers {
 }
 
 impl Answers {
-    pub fn of(profile: Profile) -> Result<Self, Failure> {
-        let policy = Policy::of(profile, Abi::NATIVE)
+    /// Of a built-in profile.
+    pub fn of(profile: &Profile) -> Result<Self, Failure> {
+        let built_in = BuiltIn::of(profile)
+            .ok_or_else(|| Failure::new("seccomp", 0, format!("{} is not built in", profile.name())))?;
+        let policy = Policy::of(built_in, Abi::NATIVE)
             .map_err(|error| Failure::new("seccomp", 0, format!("policy {error}")))?;
         Ok(Self { policy })
     }
@@ -37,7 +40,7 @@ impl Answers {
             Convention::I386 | Convention::X32 => Answer::Notify,
             Convention::Native if Abi::NATIVE == Abi::X86_64 && beyond_the_bit == X32_BIT => Answer::Notify,
             Convention::Native if beyond_the_bit != 0 => UNKNOWN,
-            Convention::Native => self.policy.answer(number, args),
+            Convention::Native => self.policy.answer(number, args).0,
         }
     }
 }
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn foreign_conventions_and_numbers_beyond_every_table_have_answers_too() {
-        let answers = Answers::of(Profile::Default).unwrap();
+        let answers = Answers::of(&Profile::Default).unwrap();
         let none = [0; 6];
         let answer = |convention, number| answers.answer(convention, number, &none);
         assert_eq!(answer(Convention::I386, 20), Answer::Notify);

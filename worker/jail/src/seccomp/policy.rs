@@ -1,18 +1,28 @@
-//! Policies as data: what each profile answers to each system call, read from the JSON files beside this one.
+//! Policies as data: what each profile answers to each system call, read from the JSON files beside this one or from the
+//! operator's.
 //!
-//! A file is `{"inherits": NAME?, "rules": [{"calls": [...], "when": [...]?, "answer": ..., "reason": ...}]}`. For one call its
-//! rules are tried in order, a file's own before the inherited ones; the first whose conditions all hold answers; when
-//! none does, the call does not exist (ENOSYS). Conditions look at the low 32 bits of an argument: every number named
+//! A file is `{"about": ..., "inherits": NAME?, "rules": [{"calls": [...], "when": [...]?, "answer": ..., "reason": ...}]}`. For
+//! one call its rules are tried in order, a file's own before the inherited ones; the first whose conditions all hold answers;
+//! when none does, the call does not exist (ENOSYS). Conditions look at the low 32 bits of an argument: every number named
 //! in a policy is an int or unsigned int to the kernel, and comparing 64 bits would let garbage above slip past (as in
 //! CVE-2019-7303).
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::constants;
+use super::file::{Fault, PolicyError, PolicyFile, RuleText};
+use super::program::UNKNOWN;
 use super::tables::Abi;
 use crate::plan::Profile;
+
+/// The profiles that are part of this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BuiltIn {
+    Strict,
+    Default,
+    Build,
+}
 
 /// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,9 +44,9 @@ pub(super) struct Condition {
 }
 
 /// Which 32 bits: the low ones unless a pointer is asked whether it is null.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Half {
+pub(crate) enum Half {
     #[default]
     Low,
     High,
@@ -57,201 +67,145 @@ pub(super) struct Rule {
 }
 
 /// The rules of every call of one ABI, by number.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Policy {
     pub(super) calls: BTreeMap<u32, Vec<Rule>>,
+    /// For each of `calls`' rules, its place in `texts`.
+    origins: BTreeMap<u32, Vec<usize>>,
+    /// Every rule as it is written, in the order in which they are tried, with its file.
+    pub(super) texts: Vec<(String, RuleText)>,
 }
 
-/// What is wrong with a policy file. The files are part of this program and its tests read them all.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PolicyError {
-    #[error("{file}: {why}")]
-    Syntax { file: &'static str, why: String },
-    #[error("{file}: no profile is called {name}")]
-    Inherits { file: &'static str, name: String },
-    #[error("{file}: no system call is called {name}")]
-    Call { file: &'static str, name: String },
-    #[error("{file}: no value is called {name}")]
-    Value { file: &'static str, name: String },
-    #[error(
-        "{file}: {calls}: a condition names one of `is`, `is_not`, `has_any`, and an argument from 0 to 5"
-    )]
-    Condition { file: &'static str, calls: String },
-    #[error("{file}: {calls}: a rule gives a reason")]
-    Reason { file: &'static str, calls: String },
+impl BuiltIn {
+    pub(super) const ALL: [Self; 3] = [Self::Strict, Self::Default, Self::Build];
+
+    /// None for a custom profile.
+    pub(super) fn of(profile: &Profile) -> Option<Self> {
+        Self::ALL.into_iter().find(|built_in| *profile == built_in.profile())
+    }
+
+    pub(super) fn profile(self) -> Profile {
+        match self {
+            Self::Strict => Profile::Strict,
+            Self::Default => Profile::Default,
+            Self::Build => Profile::Build,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Default => "default",
+            Self::Build => "build",
+        }
+    }
+
+    /// The file and those that it inherits from, in the order in which their rules are tried.
+    pub(super) fn files(self) -> Result<Vec<(String, PolicyFile)>, PolicyError> {
+        let text = match self {
+            Self::Strict => include_str!("strict.json"),
+            Self::Default => include_str!("default.json"),
+            Self::Build => include_str!("build.json"),
+        };
+        let name = format!("{}.json", self.name());
+        let parsed = PolicyFile::parse(&name, text)?;
+        let inherited = inherited(&name, &parsed)?;
+        Ok(std::iter::once((name, parsed)).chain(inherited).collect())
+    }
+}
+
+/// The files that a file inherits from, in the order in which their rules are tried.
+pub(super) fn inherited(file: &str, parsed: &PolicyFile) -> Result<Vec<(String, PolicyFile)>, PolicyError> {
+    let Some(name) = &parsed.inherits else { return Ok(Vec::new()) };
+    let found = BuiltIn::ALL.into_iter().find(|profile| profile.name() == name);
+    let unknown =
+        || PolicyError { file: file.to_owned(), rule: None, fault: Fault::Inherits { name: name.clone() } };
+    found.ok_or_else(unknown)?.files()
 }
 
 impl Policy {
-    pub(super) fn of(profile: Profile, abi: Abi) -> Result<Self, PolicyError> {
-        let numbers: BTreeMap<&str, u32> = abi.calls().collect();
-        let mut calls: BTreeMap<u32, Vec<Rule>> = BTreeMap::new();
-        let mut next = Some(source(profile));
-        while let Some((file, text)) = next {
-            let parsed = parse(file, text)?;
-            for rule in &parsed.rules {
-                for (number, rule) in rule.resolve(file, &numbers)? {
-                    calls.entry(number).or_default().push(rule);
-                }
-            }
-            next = parsed.inherits.map(|name| named(file, &name)).transpose()?;
-        }
-        Ok(Self { calls })
+    pub(super) fn of(profile: BuiltIn, abi: Abi) -> Result<Self, PolicyError> {
+        Self::of_files(&profile.files()?, abi)
     }
 
-    /// What this policy says: the reference that the compiled filter, and a running sandbox, are tested against.
-    pub(super) fn answer(&self, number: u32, args: &[u64; 6]) -> Answer {
+    /// Resolves files on one ABI; their rules are tried in this order.
+    pub(super) fn of_files(files: &[(String, PolicyFile)], abi: Abi) -> Result<Self, PolicyError> {
+        let numbers: BTreeMap<&str, u32> = abi.calls().collect();
+        let mut policy = Self::default();
+        for (file, parsed) in files {
+            for (index, rule) in parsed.rules.iter().enumerate() {
+                let wrong = |fault| PolicyError { file: file.clone(), rule: Some(index + 1), fault };
+                policy.add(rule, &numbers).map_err(wrong)?;
+                policy.texts.push((file.clone(), rule.clone()));
+            }
+        }
+        Ok(policy)
+    }
+
+    /// A call that one architecture has and another never had (`open`, `fork`) is no mistake.
+    fn add(&mut self, text: &RuleText, numbers: &BTreeMap<&str, u32>) -> Result<(), Fault> {
+        let rule = Rule { conditions: text.conditions()?, answer: text.answer.resolve()? };
+        for number in text.calls.iter().filter_map(|name| numbers.get(name.as_str())) {
+            self.calls.entry(*number).or_default().push(rule.clone());
+            self.origins.entry(*number).or_default().push(self.texts.len());
+        }
+        Ok(())
+    }
+
+    /// What this policy says to a call of its own ABI, and which of `texts` says it: the reference that the compiled filter, and a
+    /// running sandbox, are tested against, and what decides while a program is recorded.
+    pub(super) fn answer(&self, number: u32, args: &[u64; 6]) -> (Answer, Option<usize>) {
         let rules = self.calls.get(&number).map_or(&[][..], Vec::as_slice);
-        let answers = rules.iter().find(|rule| rule.conditions.iter().all(|condition| condition.holds(args)));
-        answers.map_or(super::program::UNKNOWN, |rule| rule.answer)
+        let holds = |rule: &Rule| rule.conditions.iter().all(|condition| condition.holds(args));
+        match rules.iter().position(holds) {
+            Some(index) => (rules[index].answer, Some(self.origins[&number][index])),
+            None => (UNKNOWN, None),
+        }
+    }
+
+    /// The rules of one call as places in `texts`, in the order in which they are tried.
+    pub(super) fn rules_of(&self, number: u32) -> &[usize] {
+        self.origins.get(&number).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Condition {
-    fn holds(&self, args: &[u64; 6]) -> bool {
-        let argument = args[usize::from(self.argument)];
-        let half = match self.half {
-            Half::Low => argument & 0xffff_ffff,
-            Half::High => argument >> 32,
-        };
-        let value = half as u32 & self.mask;
+    pub(super) fn holds(&self, args: &[u64; 6]) -> bool {
+        let value = self.value(args);
         match &self.test {
             Test::Is(values) => values.contains(&value),
             Test::IsNot(values) => !values.contains(&value),
             Test::HasAny(bits) => value & bits != 0,
         }
     }
-}
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    #[serde(rename = "about")]
-    _about: String,
-    inherits: Option<String>,
-    rules: Vec<RuleText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    calls: Vec<String>,
-    #[serde(default)]
-    when: Vec<ConditionText>,
-    answer: AnswerText,
-    reason: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ConditionText {
-    argument: u8,
-    #[serde(default)]
-    half: Half,
-    mask: Option<String>,
-    is: Option<Vec<String>>,
-    is_not: Option<Vec<String>>,
-    has_any: Option<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum AnswerText {
-    Allow,
-    Notify,
-    Error(String),
-    /// Success is told, and nothing is done.
-    Pretend,
-}
-
-impl RuleText {
-    /// One rule per call that exists on this ABI.
-    fn resolve(
-        &self,
-        file: &'static str,
-        numbers: &BTreeMap<&str, u32>,
-    ) -> Result<Vec<(u32, Rule)>, PolicyError> {
-        if self.reason.trim().is_empty() {
-            return Err(PolicyError::Reason { file, calls: self.calls.join(", ") });
-        }
-        let conditions = self
-            .when
-            .iter()
-            .map(|condition| condition.resolve(file, &self.calls))
-            .collect::<Result<Vec<_>, _>>()?;
-        let answer = match &self.answer {
-            AnswerText::Allow => Answer::Allow,
-            AnswerText::Notify => Answer::Notify,
-            AnswerText::Pretend => Answer::Error(0),
-            AnswerText::Error(name) => Answer::Error(
-                constants::errno(name).ok_or_else(|| PolicyError::Value { file, name: name.clone() })?,
-            ),
+    /// The 32 bits that are tested.
+    pub(super) fn value(&self, args: &[u64; 6]) -> u32 {
+        let argument = args[usize::from(self.argument)];
+        let half = match self.half {
+            Half::Low => argument & 0xffff_ffff,
+            Half::High => argument >> 32,
         };
-        let mut resolved = Vec::new();
-        for name in &self.calls {
-            if let Some(number) = numbers.get(name.as_str()) {
-                resolved.push((*number, Rule { conditions: conditions.clone(), answer }));
-            } else if !known_anywhere(name) {
-                return Err(PolicyError::Call { file, name: name.clone() });
-            }
-        }
-        Ok(resolved)
+        half as u32 & self.mask
     }
-}
 
-impl ConditionText {
-    fn resolve(&self, file: &'static str, calls: &[String]) -> Result<Condition, PolicyError> {
-        let value = |name: &String| {
-            constants::value(name).ok_or_else(|| PolicyError::Value { file, name: name.clone() })
+    /// How many instructions it compiles to.
+    pub(super) fn instructions(&self) -> usize {
+        let tests = match &self.test {
+            Test::Is(values) | Test::IsNot(values) => values.len(),
+            Test::HasAny(_) => 1,
         };
-        let values = |names: &[String]| names.iter().map(value).collect::<Result<Vec<_>, _>>();
-        let test = match (&self.is, &self.is_not, &self.has_any) {
-            (Some(is), None, None) if !is.is_empty() => Test::Is(values(is)?),
-            (None, Some(is_not), None) if !is_not.is_empty() => Test::IsNot(values(is_not)?),
-            (None, None, Some(bits)) => Test::HasAny(values(bits)?.into_iter().fold(0, |all, bit| all | bit)),
-            _ => return Err(PolicyError::Condition { file, calls: calls.join(", ") }),
-        };
-        if self.argument > 5 {
-            return Err(PolicyError::Condition { file, calls: calls.join(", ") });
-        }
-        let mask = self.mask.as_ref().map(value).transpose()?.unwrap_or(u32::MAX);
-        Ok(Condition { argument: self.argument, half: self.half, mask, test })
+        1 + usize::from(self.mask != u32::MAX) + tests
     }
-}
-
-fn parse(file: &'static str, text: &str) -> Result<PolicyFile, PolicyError> {
-    serde_json::from_str(text).map_err(|error| PolicyError::Syntax { file, why: error.to_string() })
-}
-
-fn source(profile: Profile) -> (&'static str, &'static str) {
-    match profile {
-        Profile::Strict => ("strict.json", include_str!("strict.json")),
-        Profile::Default => ("default.json", include_str!("default.json")),
-        Profile::Build => ("build.json", include_str!("build.json")),
-    }
-}
-
-fn named(file: &'static str, name: &str) -> Result<(&'static str, &'static str), PolicyError> {
-    match name {
-        "strict" => Ok(source(Profile::Strict)),
-        "default" => Ok(source(Profile::Default)),
-        _ => Err(PolicyError::Inherits { file, name: name.to_owned() }),
-    }
-}
-
-/// A call that one architecture has and another never had (`open`, `fork`) is no mistake.
-fn known_anywhere(name: &str) -> bool {
-    [Abi::X86_64, Abi::Aarch64].into_iter().any(|abi| abi.calls().any(|(known, _)| known == name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const PROFILES: [Profile; 3] = [Profile::Strict, Profile::Default, Profile::Build];
-
     #[test]
     fn every_policy_resolves_on_both_architectures() {
-        for profile in PROFILES {
+        for profile in BuiltIn::ALL {
             for abi in [Abi::X86_64, Abi::Aarch64] {
                 let policy = Policy::of(profile, abi).unwrap();
                 assert!(policy.calls.len() > 150, "{profile:?} {abi:?}: {}", policy.calls.len());
@@ -259,36 +213,112 @@ mod tests {
         }
     }
 
-    /// A rule after one that always answers would be dead, except where a profile overrides what it inherits.
+    /// Parsing refuses dead rules, misspelled names and rules without a reason in any file: see `file`.
     #[test]
-    fn no_file_has_dead_rules() {
-        for profile in PROFILES {
-            let (file, text) = source(profile);
-            let parsed = parse(file, text).unwrap();
-            let mut closed = Vec::new();
-            for rule in &parsed.rules {
-                for call in &rule.calls {
-                    assert!(!closed.contains(call), "{file}: a second rule for {call} is never reached");
-                    if rule.when.is_empty() {
-                        closed.push(call.clone());
-                    }
+    fn every_file_of_this_program_holds() {
+        for profile in BuiltIn::ALL {
+            for (file, parsed) in profile.files().unwrap() {
+                assert!(!parsed.rules.is_empty(), "{file}");
+            }
+        }
+    }
+
+    /// Calls of x86-64 that newer architectures never had, with what their C libraries call instead.
+    const TWINS: [(&str, &str); 38] = [
+        ("access", "faccessat"),
+        ("alarm", "setitimer"),
+        ("chmod", "fchmodat"),
+        ("chown", "fchownat"),
+        ("creat", "openat"),
+        ("dup2", "dup3"),
+        ("epoll_create", "epoll_create1"),
+        ("epoll_wait", "epoll_pwait"),
+        ("eventfd", "eventfd2"),
+        ("fork", "clone"),
+        ("futimesat", "utimensat"),
+        ("getdents", "getdents64"),
+        ("getpgrp", "getpgid"),
+        ("getrlimit", "prlimit64"),
+        ("inotify_init", "inotify_init1"),
+        ("lchown", "fchownat"),
+        ("link", "linkat"),
+        ("lstat", "newfstatat"),
+        ("mkdir", "mkdirat"),
+        ("mknod", "mknodat"),
+        ("open", "openat"),
+        ("pause", "ppoll"),
+        ("pipe", "pipe2"),
+        ("poll", "ppoll"),
+        ("readlink", "readlinkat"),
+        ("rename", "renameat2"),
+        ("rmdir", "unlinkat"),
+        ("select", "pselect6"),
+        ("setrlimit", "prlimit64"),
+        ("signalfd", "signalfd4"),
+        ("stat", "newfstatat"),
+        ("symlink", "symlinkat"),
+        ("time", "clock_gettime"),
+        ("unlink", "unlinkat"),
+        ("utime", "utimensat"),
+        ("utimes", "utimensat"),
+        ("vfork", "clone"),
+        ("arch_prctl", "prctl"),
+    ];
+
+    /// A program that runs below a profile on x86-64 has what it needs below the same profile on aarch64.
+    #[test]
+    fn what_x86_64_allows_is_allowed_on_aarch64_under_its_own_name_or_its_twins() {
+        let number =
+            |abi: Abi, call: &str| abi.calls().find(|(name, _)| *name == call).map(|(_, number)| number);
+        // PR_SET_NAME, which is allowed, where zero is no option.
+        let args = |call: &str| if call == "prctl" { [15, 0, 0, 0, 0, 0] } else { [0; 6] };
+        for profile in BuiltIn::ALL {
+            let [x86_64, aarch64] = [Abi::X86_64, Abi::Aarch64].map(|abi| Policy::of(profile, abi).unwrap());
+            let mut compared = 0;
+            for (call, old) in Abi::X86_64.calls() {
+                if x86_64.answer(old, &args(call)).0 != Answer::Allow {
+                    continue;
                 }
+                let twin = TWINS.iter().find(|(name, _)| *name == call).map_or(call, |(_, twin)| twin);
+                let on_aarch64 = number(Abi::Aarch64, call).map_or(twin, |_| call);
+                let new = number(Abi::Aarch64, on_aarch64).unwrap_or_else(|| panic!("{call} has no twin"));
+                assert_eq!(
+                    aarch64.answer(new, &args(on_aarch64)).0,
+                    Answer::Allow,
+                    "{profile:?} {call}: {on_aarch64}"
+                );
+                let beside = number(Abi::X86_64, twin).unwrap_or_else(|| panic!("{twin} on x86-64"));
+                assert_eq!(x86_64.answer(beside, &args(twin)).0, Answer::Allow, "{profile:?} {call}: {twin}");
+                compared += 1;
+            }
+            assert!(compared > 200, "{profile:?}: {compared} calls compared");
+        }
+    }
+
+    #[test]
+    fn every_call_that_only_exploits_make_is_notified_on_both_architectures() {
+        for abi in [Abi::X86_64, Abi::Aarch64] {
+            let policy = Policy::of(BuiltIn::Default, abi).unwrap();
+            for call in
+                "ptrace bpf mount umount2 pivot_root chroot move_mount setns init_module kexec_load keyctl"
+                    .split(' ')
+            {
+                let (_, number) = abi
+                    .calls()
+                    .find(|(name, _)| *name == call)
+                    .unwrap_or_else(|| panic!("{call} on {abi:?}"));
+                assert_eq!(policy.answer(number, &[0; 6]).0, Answer::Notify, "{call} on {abi:?}");
             }
         }
     }
 
     #[test]
-    fn mistakes_are_named() {
-        let rule = |text: &str| {
-            serde_json::from_str::<RuleText>(text).unwrap().resolve("x.json", &Abi::X86_64.calls().collect())
-        };
-        let call = rule(r#"{"calls": ["opne"], "answer": "allow", "reason": "r"}"#).unwrap_err();
-        assert_eq!(call, PolicyError::Call { file: "x.json", name: "opne".to_owned() });
-        let errno = rule(r#"{"calls": ["open"], "answer": {"error": "EOOPS"}, "reason": "r"}"#).unwrap_err();
-        assert_eq!(errno, PolicyError::Value { file: "x.json", name: "EOOPS".to_owned() });
-        let reason = rule(r#"{"calls": ["open"], "answer": "allow", "reason": " "}"#).unwrap_err();
-        assert!(matches!(reason, PolicyError::Reason { .. }));
-        let when = r#"{"calls": ["open"], "when": [{"argument": 6, "is": ["1"]}], "answer": "allow", "reason": "r"}"#;
-        assert!(matches!(rule(when).unwrap_err(), PolicyError::Condition { .. }));
+    fn the_answer_names_the_rule_that_gave_it() {
+        let policy = Policy::of(BuiltIn::Default, Abi::X86_64).unwrap();
+        let (answer, origin) = policy.answer(56, &[0x1000_0000, 0, 0, 0, 0, 0]);
+        assert_eq!(answer, Answer::Error(1));
+        let (file, rule) = &policy.texts[origin.unwrap()];
+        assert!(file == "default.json" && rule.reason.contains("namespaces"), "{file}: {rule:?}");
+        assert_eq!(policy.answer(9999, &[0; 6]), (UNKNOWN, None));
     }
 }

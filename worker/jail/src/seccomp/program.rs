@@ -5,12 +5,16 @@
 //! comparisons instead of hundreds. That is why `seccompiler`, which makes one filter per action, lends its types here and
 //! is the second opinion of the tests, but does not compile the policies.
 
+use super::learn::{MARKED, Mark};
 use super::policy::{Answer, Condition, Half, Policy, Rule, Test};
 use super::tables::{Abi, X32_BIT};
 use crate::sys::seccomp::Instruction;
 
 /// What a call gets that no rule answers: it does not exist here, and libraries fall back.
 pub(super) const UNKNOWN: Answer = Answer::Error(libc::ENOSYS as u16);
+
+/// BPF_MAXINSNS of linux/bpf_common.h.
+pub(super) const MAX_INSTRUCTIONS: usize = 4096;
 
 /// Offsets into `struct seccomp_data` (linux/seccomp.h); both supported architectures are little-endian.
 const NUMBER_AT: u32 = 0;
@@ -36,6 +40,31 @@ const RET_ALLOW: u32 = 0x7fff_0000;
 struct Span {
     first: u32,
     rules: Vec<Rule>,
+}
+
+/// The filter of a recorded command: every call waits for the jail, which answers by the policy; see [`super::learn`]. Only the words that
+/// the command's process exchanges with the jail before the jail listens pass, by a mark in arguments that write(2) and read(2)
+/// do not have.
+pub(super) fn record(abi: Abi, mark: Mark) -> Vec<Instruction> {
+    let passes = |argument: u8| {
+        let half = |half, value| Condition { argument, half, mask: u32::MAX, test: Test::Is(vec![value]) };
+        let word = mark.0[usize::from(argument) - usize::from(MARKED[0])];
+        [half(Half::Low, word as u32), half(Half::High, (word >> 32) as u32)]
+    };
+    let conditions = MARKED.into_iter().flat_map(passes).collect();
+    let marked = conditional(&Rule { conditions, answer: Answer::Allow });
+    let number = |call| abi.calls().find(|(name, _)| *name == call).map_or(u32::MAX, |(_, number)| number);
+    let mut program = vec![
+        statement(LOAD_WORD, ARCH_AT),
+        jump(JUMP_EQUAL, abi.audit_arch(), 1, 0),
+        answer(Answer::Notify),
+        statement(LOAD_WORD, NUMBER_AT),
+        jump(JUMP_EQUAL, number("write"), 1, 0),
+        jump(JUMP_EQUAL, number("read"), 0, distance(marked.len())),
+    ];
+    program.extend(marked);
+    program.push(answer(Answer::Notify));
+    program
 }
 
 /// The whole filter: foreign architectures are notified, then a tree over the numbers.
@@ -84,7 +113,7 @@ fn tree(spans: &[Span]) -> Vec<Instruction> {
         Ok(distance) => vec![jump(JUMP_GREATER_EQUAL, right[0].first, distance, 0)],
         // Conditional jumps reach 255 instructions.
         Err(_) => {
-            let distance = u32::try_from(lower.len()).expect("a filter has at most 4,096 instructions");
+            let distance = u32::try_from(lower.len()).expect("policy files are small");
             vec![jump(JUMP_GREATER_EQUAL, right[0].first, 0, 1), statement(JUMP, distance)]
         }
     };
@@ -146,7 +175,7 @@ fn test(condition: &Condition, behind: usize) -> Vec<Instruction> {
 }
 
 fn distance(instructions: usize) -> u8 {
-    u8::try_from(instructions).expect("policies are part of the program, and their rules are short")
+    u8::try_from(instructions).expect("a policy file's rules are short: it was checked when it was read")
 }
 
 fn answer(answer: Answer) -> Instruction {
@@ -175,7 +204,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::plan::Profile;
+    use crate::seccomp::learn::judge;
+    use crate::seccomp::policy::BuiltIn;
 
     /// Interprets a program as the kernel does.
     fn run(program: &[Instruction], arch: u32, number: u32, args: &[u64; 6]) -> Answer {
@@ -214,22 +244,26 @@ mod tests {
         }
     }
 
-    /// In the order of [`Profile`].
-    static COMPILED: LazyLock<[(Policy, Vec<Instruction>); 3]> = LazyLock::new(|| {
-        [Profile::Strict, Profile::Default, Profile::Build].map(|profile| {
-            let policy = Policy::of(profile, Abi::X86_64).unwrap();
-            let program = compile(&policy, Abi::X86_64);
+    /// In the order of [`BuiltIn::ALL`].
+    static COMPILED: LazyLock<[(Policy, Vec<Instruction>); 3]> = LazyLock::new(|| compiled(Abi::X86_64));
+    static COMPILED_FOR_AARCH64: LazyLock<[(Policy, Vec<Instruction>); 3]> =
+        LazyLock::new(|| compiled(Abi::Aarch64));
+
+    fn compiled(abi: Abi) -> [(Policy, Vec<Instruction>); 3] {
+        BuiltIn::ALL.map(|profile| {
+            let policy = Policy::of(profile, abi).unwrap();
+            let program = compile(&policy, abi);
             (policy, program)
         })
-    });
+    }
 
-    fn profiles() -> impl Strategy<Value = Profile> {
-        prop_oneof![Just(Profile::Strict), Just(Profile::Default), Just(Profile::Build)]
+    fn profiles() -> impl Strategy<Value = BuiltIn> {
+        prop_oneof![Just(BuiltIn::Strict), Just(BuiltIn::Default), Just(BuiltIn::Build)]
     }
 
     #[test]
     fn programs_are_small() {
-        for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+        for profile in BuiltIn::ALL {
             let program = compile(&Policy::of(profile, Abi::X86_64).unwrap(), Abi::X86_64);
             assert!(program.len() < 700, "{profile:?}: {} instructions", program.len());
         }
@@ -237,14 +271,14 @@ mod tests {
 
     #[test]
     fn every_number_is_answered_as_the_policy_says() {
-        for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+        for profile in BuiltIn::ALL {
             for abi in [Abi::X86_64, Abi::Aarch64] {
                 let policy = Policy::of(profile, abi).unwrap();
                 let program = compile(&policy, abi);
                 for number in 0..1000 {
                     for args in [[0; 6], [u64::MAX; 6]] {
                         let seen = run(&program, abi.audit_arch(), number, &args);
-                        assert_eq!(seen, policy.answer(number, &args), "{profile:?} {abi:?} {number}");
+                        assert_eq!(seen, policy.answer(number, &args).0, "{profile:?} {abi:?} {number}");
                     }
                 }
             }
@@ -255,7 +289,7 @@ mod tests {
     #[test]
     fn seccompiler_agrees_about_what_is_allowed() {
         use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
-        for profile in [Profile::Strict, Profile::Default, Profile::Build] {
+        for profile in BuiltIn::ALL {
             let policy = Policy::of(profile, Abi::X86_64).unwrap();
             let ours = compile(&policy, Abi::X86_64);
             let plain = |rules: &Vec<Rule>| rules.first().is_some_and(|rule| rule.conditions.is_empty());
@@ -284,11 +318,117 @@ mod tests {
 
     #[test]
     fn foreign_abis_are_notified() {
-        let program = compile(&Policy::of(Profile::Build, Abi::X86_64).unwrap(), Abi::X86_64);
+        let program = compile(&Policy::of(BuiltIn::Build, Abi::X86_64).unwrap(), Abi::X86_64);
         let none = [0; 6];
         assert_eq!(run(&program, Abi::I386.audit_arch(), 20, &none), Answer::Notify);
         assert_eq!(run(&program, Abi::X86_64.audit_arch(), X32_BIT | 39, &none), Answer::Notify);
         assert_eq!(run(&program, Abi::X86_64.audit_arch(), u32::MAX, &none), UNKNOWN);
+        let program = compile(&Policy::of(BuiltIn::Build, Abi::Aarch64).unwrap(), Abi::Aarch64);
+        for foreign in [Abi::Arm, Abi::X86_64, Abi::I386] {
+            assert_eq!(run(&program, foreign.audit_arch(), 63, &none), Answer::Notify, "{foreign:?}");
+        }
+    }
+
+    /// Under a recorder the jail answers in the kernel's place: by the same policy, so with the same answers.
+    #[test]
+    fn the_recorder_judges_as_the_program_does() {
+        let arches = [Abi::X86_64, Abi::Aarch64, Abi::I386, Abi::Arm].map(Abi::audit_arch);
+        for (policy, program) in &*COMPILED {
+            let bits = (0..32).flat_map(|bit| [1_u32 << bit, (1_u32 << bit) | 39]);
+            for number in (0..500).chain(bits).chain([u32::MAX]) {
+                for (arch, args) in
+                    arches.into_iter().flat_map(|arch| [(arch, [0; 6]), (arch, [u64::MAX; 6])])
+                {
+                    let judged = judge(policy, Abi::X86_64, arch, number, &args).0;
+                    assert_eq!(judged, run(program, arch, number, &args), "{number:#x} through {arch:#x}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_marked_reads_and_writes_pass_a_recorder() {
+        for abi in [Abi::X86_64, Abi::Aarch64] {
+            let program = record(abi, Mark([0x1234_5678_9abc_def0, 5]));
+            let marked = [3, 4, 5, 0x1234_5678_9abc_def0, 5, 6];
+            for (name, number) in abi.calls() {
+                let passes = matches!(name, "read" | "write");
+                let expected = if passes { Answer::Allow } else { Answer::Notify };
+                assert_eq!(run(&program, abi.audit_arch(), number, &marked), expected, "{abi:?} {name}");
+                for (argument, bit) in [(3, 0), (3, 63), (4, 0), (4, 32)] {
+                    let mut other = marked;
+                    other[argument] ^= 1 << bit;
+                    assert_eq!(
+                        run(&program, abi.audit_arch(), number, &other),
+                        Answer::Notify,
+                        "{abi:?} {name}"
+                    );
+                }
+            }
+            assert_eq!(run(&program, Abi::I386.audit_arch(), 4, &marked), Answer::Notify);
+        }
+    }
+
+    /// Whether the kernel will answer this call from its bitmap, without running the filter: it can when the filter allows it by
+    /// number and architecture alone (seccomp_is_const_allow in kernel/seccomp.c, which knows no more than these instructions).
+    fn is_allowed_by_number_alone(program: &[Instruction], abi: Abi, number: u32) -> bool {
+        let (mut accumulator, mut at) = (0, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let holds = match code {
+                LOAD_WORD if k == NUMBER_AT => {
+                    accumulator = number;
+                    continue;
+                }
+                LOAD_WORD if k == ARCH_AT => {
+                    accumulator = abi.audit_arch();
+                    continue;
+                }
+                AND => {
+                    accumulator &= k;
+                    continue;
+                }
+                JUMP => {
+                    at += k as usize;
+                    continue;
+                }
+                RETURN => return k == RET_ALLOW,
+                JUMP_EQUAL => accumulator == k,
+                JUMP_GREATER_EQUAL => accumulator >= k,
+                JUMP_ANY_BIT => accumulator & k != 0,
+                // It looks at an argument.
+                _ => return false,
+            };
+            at += usize::from(if holds { jt } else { jf });
+        }
+    }
+
+    /// The filter then costs such a call the test of one bit.
+    #[test]
+    fn frequent_calls_are_allowed_by_number_alone() {
+        let frequent = "read write readv writev pread64 pwrite64 lseek close openat newfstatat fstat statx getdents64 readlinkat \
+                        faccessat munmap brk madvise futex rt_sigaction rt_sigprocmask rt_sigreturn clock_gettime nanosleep getpid \
+                        gettid getppid getrandom ppoll epoll_pwait epoll_ctl sched_yield wait4 exit_group execve dup3 pipe2";
+        let more = "mmap mprotect recvmsg sendmsg";
+        for (profile, calls) in [
+            (BuiltIn::Strict, frequent.to_owned()),
+            (BuiltIn::Default, format!("{frequent} {more}")),
+            (BuiltIn::Build, format!("{frequent} {more}")),
+        ] {
+            for abi in [Abi::X86_64, Abi::Aarch64] {
+                let program = compile(&Policy::of(profile, abi).unwrap(), abi);
+                for name in calls.split_whitespace() {
+                    let (_, number) = abi
+                        .calls()
+                        .find(|(known, _)| *known == name)
+                        .unwrap_or_else(|| panic!("{name} on {abi:?}"));
+                    assert!(is_allowed_by_number_alone(&program, abi, number), "{profile:?} {abi:?} {name}");
+                }
+                let (_, ioctl) = abi.calls().find(|(known, _)| *known == "ioctl").unwrap();
+                assert!(!is_allowed_by_number_alone(&program, abi, ioctl), "the check can fail");
+            }
+        }
     }
 
     proptest! {
@@ -305,8 +445,10 @@ mod tests {
                 any::<u64>().prop_map(|garbage| (garbage << 32) | 1),
             ]),
         ) {
-            let (policy, program) = &COMPILED[profile as usize];
-            prop_assert_eq!(run(program, Abi::X86_64.audit_arch(), number, &args), policy.answer(number, &args));
+            for (abi, compiled) in [(Abi::X86_64, &COMPILED), (Abi::Aarch64, &COMPILED_FOR_AARCH64)] {
+                let (policy, program) = &compiled[profile as usize];
+                prop_assert_eq!(run(program, abi.audit_arch(), number, &args), policy.answer(number, &args).0);
+            }
         }
     }
 }

@@ -85,6 +85,11 @@ impl Abi {
     }
 }
 
+/// Whether a policy may name it: on one supported architecture at least. `open` and `fork` never were on aarch64.
+pub(super) fn is_a_call(name: &str) -> bool {
+    [Abi::X86_64, Abi::Aarch64].into_iter().any(|abi| abi.calls().any(|(known, _)| known == name))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;

@@ -14,10 +14,11 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::cgroup::Group;
+use crate::learned::Learned;
 use crate::plan::Limits;
 use crate::report::Failure;
 use crate::sandbox::handshake::{self, Message};
-use crate::seccomp::{self, ForbiddenCall};
+use crate::seccomp::{self, ForbiddenCall, Recorder, Verdict};
 use crate::sys::clone::Child;
 use crate::wire::{self, KillReason, Reply, Request};
 
@@ -32,6 +33,8 @@ pub(crate) struct Post<'a> {
     pub(crate) limits: &'a Limits,
     /// CPUs that the command may use.
     pub(crate) cpus: u32,
+    /// Answers every call of a command that is recorded.
+    pub(crate) recorder: Option<Recorder<'a>>,
 }
 
 /// Whether there is still somebody to report to.
@@ -54,6 +57,7 @@ pub(crate) struct Seen {
     pub(crate) forbidden: Option<ForbiddenCall>,
     pub(crate) asked: Option<KillReason>,
     pub(crate) worker: Worker,
+    pub(crate) learned: Option<Learned>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +104,7 @@ pub(crate) fn watch(
     watch.seen.wall_us = started.elapsed().as_micros() as u64;
     watch.seen.ended_us = unix_us();
     watch.last_look()?;
+    watch.seen.learned = watch.post.recorder.take().map(Recorder::finish);
     Ok(watch.seen)
 }
 
@@ -204,13 +209,23 @@ impl Watch<'_> {
             }
             return Ok(Next::Watch);
         }
-        match seccomp::receive(listener)? {
-            Some(call) => {
-                self.seen.forbidden = Some(call);
-                Ok(Next::Stop)
+        self.take_call(listener)
+    }
+
+    /// One waiting call. Not more than one between two looks at the clock: a program that makes nothing but calls cannot keep the
+    /// jail from its limits.
+    fn take_call(&mut self, listener: BorrowedFd<'_>) -> Result<Next, Failure> {
+        let Some(call) = seccomp::take(listener)? else { return Ok(Next::Watch) };
+        let verdict = self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(&call));
+        match verdict {
+            Verdict::Forbid => {
+                self.seen.forbidden = Some(ForbiddenCall::from(&call));
+                return Ok(Next::Stop);
             }
-            None => Ok(Next::Watch),
+            Verdict::Continue => seccomp::answer(listener, &call, None)?,
+            Verdict::Return(errno) => seccomp::answer(listener, &call, Some(errno))?,
         }
+        Ok(Next::Watch)
     }
 
     fn look_at_clock(&mut self) -> Result<Next, Failure> {
@@ -243,12 +258,23 @@ impl Watch<'_> {
     }
 
     /// A forbidden call may have been reported in the moment when the main process ended.
+    ///
+    /// Among a recorded command's calls it may be any: each thread has at most one, and none is answered any more, so
+    /// there are no more of them than the limit on threads.
     fn last_look(&mut self) -> Result<(), Failure> {
-        if self.seen.forbidden.is_none()
-            && let Some(listener) = self.listener
+        let mut left = if self.post.recorder.is_some() { self.post.limits.pids.get() } else { 1 };
+        while let Some(listener) = self.listener
+            && self.seen.forbidden.is_none()
+            && left > 0
             && state(listener).contains(PollFlags::IN)
         {
-            self.seen.forbidden = seccomp::receive(listener)?;
+            left -= 1;
+            let Some(call) = seccomp::take(listener)? else { continue };
+            let verdict =
+                self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(&call));
+            if verdict == Verdict::Forbid {
+                self.seen.forbidden = Some(ForbiddenCall::from(&call));
+            }
         }
         // Not to be waited for: a command that was ended before exec says nothing.
         if self.handshake.as_ref().is_some_and(|handshake| !state(handshake.as_fd()).is_empty()) {

@@ -57,6 +57,24 @@ pub(crate) fn execve(path: &CStr, argv: &[*const libc::c_char], env: &[*const li
     last_errno()
 }
 
+/// write(2) with two words in the argument registers that it does not use; a filter can tell it by them.
+pub(crate) fn write_marked(to: BorrowedFd<'_>, bytes: &[u8], mark: [u64; 2]) -> Result<usize, Errno> {
+    // SAFETY: the kernel reads `bytes.len()` bytes from a live slice and ignores the last two arguments.
+    let result = unsafe {
+        libc::syscall(libc::SYS_write, to.as_raw_fd(), bytes.as_ptr(), bytes.len(), mark[0], mark[1])
+    };
+    usize::try_from(result).map_err(|_| last_errno())
+}
+
+/// read(2), in the same way.
+pub(crate) fn read_marked(from: BorrowedFd<'_>, buffer: &mut [u8], mark: [u64; 2]) -> Result<usize, Errno> {
+    // SAFETY: the kernel writes at most `buffer.len()` bytes into a live slice and ignores the last two arguments.
+    let result = unsafe {
+        libc::syscall(libc::SYS_read, from.as_raw_fd(), buffer.as_mut_ptr(), buffer.len(), mark[0], mark[1])
+    };
+    usize::try_from(result).map_err(|_| last_errno())
+}
+
 /// A null-terminated array for [`execve`].
 pub(crate) fn pointers(strings: &[std::ffi::CString]) -> Vec<*const libc::c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([std::ptr::null()]).collect()

@@ -12,25 +12,47 @@ pub(crate) use seccompiler::sock_filter as Instruction;
 /// One call waiting for an answer, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Notification {
+    /// To answer it by.
+    pub(crate) id: u64,
     pub(crate) pid: u32,
     pub(crate) number: i32,
     pub(crate) audit_arch: u32,
     pub(crate) args: [u64; 6],
 }
 
+/// What wakes a call that was received and waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wakeup {
+    /// As any call that sleeps.
+    AnySignal,
+    /// Only what kills, where the kernel can (5.19): else a call that never fails with EINTR would while it waits to be let through,
+    /// below a handler without SA_RESTART. Before the jail has received it, it still can: seccomp_do_user_notification in
+    /// kernel/seccomp.c waits interruptibly until then.
+    FatalOnly,
+}
+
+/// `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV` of linux/seccomp.h.
+const WAIT_KILLABLE: libc::c_ulong = 1 << 5;
+
 /// Loads `program` for the calling thread and returns the listener, close-on-exec. Needs no_new_privs.
-pub(crate) fn install_with_listener(program: &[Instruction]) -> Result<OwnedFd, Errno> {
+pub(crate) fn install_with_listener(program: &[Instruction], wakeup: Wakeup) -> Result<OwnedFd, Errno> {
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    match wakeup {
+        Wakeup::AnySignal => install(program, listener),
+        // An unknown flag is EINVAL.
+        Wakeup::FatalOnly => match install(program, listener | WAIT_KILLABLE) {
+            Err(Errno::INVAL) => install(program, listener),
+            installed => installed,
+        },
+    }
+}
+
+fn install(program: &[Instruction], flags: libc::c_ulong) -> Result<OwnedFd, Errno> {
     let length = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::TOOBIG)?;
     let filter = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
     // SAFETY: `filter` and the array it points at live across the call; the kernel only reads them.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            libc::SECCOMP_SET_MODE_FILTER,
-            libc::SECCOMP_FILTER_FLAG_NEW_LISTENER,
-            &raw const filter,
-        )
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, flags, &raw const filter) };
     if result < 0 {
         return Err(last_errno());
     }
@@ -54,8 +76,26 @@ pub(crate) fn receive(listener: BorrowedFd<'_>) -> Result<Notification, Errno> {
     if result < 0 {
         return Err(last_errno());
     }
-    let [libc::seccomp_notif { pid, data, .. }, ..] = buffer;
-    Ok(Notification { pid, number: data.nr, audit_arch: data.arch, args: data.args })
+    let [libc::seccomp_notif { id, pid, data, .. }, ..] = buffer;
+    Ok(Notification { id, pid, number: data.nr, audit_arch: data.arch, args: data.args })
+}
+
+/// Answers a received call: it goes on (`None`), or returns an error, 0 being success. ENOENT when its process is gone, or was
+/// interrupted.
+pub(crate) fn respond(listener: BorrowedFd<'_>, id: u64, errno: Option<u16>) -> Result<(), Errno> {
+    // A newer kernel may read a longer structure: room for it, all zero.
+    const ROOM: usize = 4;
+    // SAFETY: plain integers, for which all-zero is a valid value.
+    let mut buffer: [libc::seccomp_notif_resp; ROOM] = unsafe { std::mem::zeroed() };
+    buffer[0].id = id;
+    match errno {
+        None => buffer[0].flags = libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE as u32,
+        Some(errno) => buffer[0].error = -i32::from(errno),
+    }
+    // SAFETY: `buffer` is readable and longer than the structure that the kernel reads.
+    let result =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, buffer.as_mut_ptr()) };
+    if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
 /// Whether this kernel knows the action: `SECCOMP_GET_ACTION_AVAIL`.

@@ -10,10 +10,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use kiln_jail::plan::{FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs};
+use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs};
 use kiln_jail::report::{Failure, FileFound, Outcome, Report};
 use kiln_jail::uid_range::UidRange;
-use kiln_jail::wire::{self, KillReason, Reply, Request, Setup};
+use kiln_jail::wire::{self, FilterUse, KillReason, Reply, Request, Setup};
 use rustix::net::{RecvFlags, SendFlags};
 
 pub(crate) const MIB: u64 = 1 << 20;
@@ -160,6 +160,19 @@ impl Jail {
         (jail, reply)
     }
 
+    pub(crate) fn start_with(profiles: Vec<CustomProfile>) -> Self {
+        let (jail, reply) = Self::try_start_with(profiles);
+        assert_eq!(reply, Reply::Ready);
+        jail
+    }
+
+    pub(crate) fn try_start_with(profiles: Vec<CustomProfile>) -> (Self, Reply) {
+        let mut jail = Self::unconfigured(&[]);
+        jail.setup.profiles = profiles;
+        let reply = jail.configure();
+        (jail, reply)
+    }
+
     /// One that was sent its configuration and has not answered yet.
     pub(crate) fn start_unanswered() -> Self {
         let jail = Self::unconfigured(&[]);
@@ -177,6 +190,8 @@ impl Jail {
             cpus: Vec::new(),
             uid_base: uids.base(),
             allow_missing: allow_missing.iter().map(|&name| name.to_owned()).collect(),
+            profiles: Vec::new(),
+            filters: FilterUse::Required,
         };
         Self { process, socket, uids, setup, has_failed: false, image: image() }
     }
@@ -216,7 +231,11 @@ impl Jail {
     }
 
     /// Sends a job and returns the readers of its output.
-    pub(crate) fn begin(&self, mut job: Job) -> Running {
+    pub(crate) fn begin(&self, job: Job) -> Running {
+        self.begin_as(job, Request::Run)
+    }
+
+    fn begin_as(&self, mut job: Job, request: fn(Box<Plan>) -> Request) -> Running {
         if job.plan.rootfs.parts.is_empty() {
             job.plan.rootfs.parts = self.parts();
         }
@@ -229,7 +248,7 @@ impl Jail {
             file.write_all(content).expect("write");
             descriptors.push(file.into());
         }
-        self.send(&Request::Run(Box::new(job.plan)), &descriptors);
+        self.send(&request(Box::new(job.plan)), &descriptors);
         Running { feeder, out, err }
     }
 
@@ -270,6 +289,12 @@ impl Jail {
     #[track_caller]
     pub(crate) fn run(&self, job: Job) -> Ran {
         self.end(self.begin(job)).expect("no infrastructure failure")
+    }
+
+    /// Runs a job with its calls recorded.
+    #[track_caller]
+    pub(crate) fn learn(&self, job: Job) -> Ran {
+        self.end(self.begin_as(job, Request::Learn)).expect("no infrastructure failure")
     }
 
     #[track_caller]

@@ -3,6 +3,7 @@
 mod files;
 mod harness;
 mod hostile;
+mod learn;
 mod leftovers;
 mod limits;
 mod sandbox;

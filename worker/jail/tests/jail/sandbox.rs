@@ -255,7 +255,7 @@ fn a_forbidden_call_ends_the_sandbox_and_is_named_with_its_arguments() {
     for profile in [Profile::Strict, Profile::Default, Profile::Build] {
         // bpf(0, 7), in a child of a shell that would go on.
         let script = format!("perl -e 'syscall {}, 0, 7, 8, 9'; echo survived; sleep 20", libc::SYS_bpf);
-        let ran = jail.run(Job::shell(&script).profile(profile));
+        let ran = jail.run(Job::shell(&script).profile(profile.clone()));
         match &ran.report.outcome {
             Outcome::Forbidden { syscall, number, arch, args } => {
                 assert_eq!((syscall.as_str(), *number), ("bpf", libc::SYS_bpf));
