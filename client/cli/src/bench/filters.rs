@@ -25,7 +25,7 @@ const WARM_UPS: u32 = 1;
 const PROGRAMS: [(&str, &[&str]); 2] = [
     (
         "read and write, a byte at a time",
-        &["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=200000", "status=none"],
+        &["dd", "if=/dev/zero", "of=/dev/null", "bs=1", "count=500000", "status=none"],
     ),
     ("a walk over files", &["find", "/usr/bin", "/usr/lib", "/usr/share", "-size", "+1000000k"]),
 ];
@@ -38,7 +38,7 @@ pub(crate) struct FilterCost {
     /// Medians of CPU time.
     pub(crate) with_us: u64,
     pub(crate) without_us: u64,
-    /// Median with over median without.
+    /// Median of each run with over the run without beside it: what slows the host down for a while slows both.
     pub(crate) ratio: f64,
 }
 
@@ -102,8 +102,9 @@ async fn in_turns(
         }
     }
     let runs = samples[0].len();
+    let ratio = ratio(&samples[0], &samples[1]);
     let [with_us, without_us] = samples.map(median);
-    Ok(FilterCost { program, runs, with_us, without_us, ratio: with_us as f64 / without_us.max(1) as f64 })
+    Ok(FilterCost { program, runs, with_us, without_us, ratio })
 }
 
 /// CPU time of one run.
@@ -119,6 +120,14 @@ async fn cpu_us(runner: &Runner, step: &Step, program: &str) -> Result<u64, Fail
     }
 }
 
+/// Of pairs, the one in the middle.
+fn ratio(with: &[u64], without: &[u64]) -> f64 {
+    let mut ratios: Vec<f64> =
+        with.iter().zip(without).map(|(with, without)| *with as f64 / (*without).max(1) as f64).collect();
+    ratios.sort_unstable_by(f64::total_cmp);
+    ratios.get(ratios.len() / 2).copied().unwrap_or(1.0)
+}
+
 fn median(mut samples: Vec<u64>) -> u64 {
     samples.sort_unstable();
     samples.get(samples.len() / 2).copied().unwrap_or_default()
@@ -131,6 +140,10 @@ mod tests {
     #[test]
     fn the_median_is_in_the_middle() {
         assert_eq!([vec![9, 1, 5], vec![4, 2], vec![]].map(median), [5, 4, 0]);
+        assert!(
+            (ratio(&[100, 900, 330], &[100, 600, 300]) - 1.1).abs() < 1e-9,
+            "one slow pair decides nothing"
+        );
     }
 
     #[test]
