@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::template::{self, Where};
 use super::{Language, PATH, Phase, SourceName, TableError, WORK};
+use crate::model::Profile;
 use crate::v1;
 
 /// A file of `[[language]]` entries.
@@ -170,9 +171,8 @@ impl LanguageFile {
             return Err((at("limits.memory_bytes"), why));
         }
         let profile = file.profile.clone().unwrap_or_else(|| place.profile().to_owned());
-        if !matches!(profile.as_str(), "strict" | "default" | "build") {
-            return Err((at("profile"), format!("is {profile:?}; allowed are strict, default and build")));
-        }
+        // Whether a custom one exists is the server's to say: the language may be for another machine's.
+        profile.parse::<Profile>().map_err(|error| (at("profile"), error.to_string()))?;
         let limits = file.limits.resolve().map_err(|field| (at(&field), "must be 1 or more".to_owned()))?;
         Ok(Phase {
             argv: file.argv.clone(),
@@ -262,8 +262,8 @@ mod tests {
             ("run = { argv = [\"x\", \"{source\"] }", "run.argv[1]: '{' without '}'"),
             ("run = { argv = [\"x\", \"-m{heap_mib}\"] }", "run.limits.memory_bytes: must be set"),
             (
-                "run = { argv = [\"x\"], profile = \"root\" }",
-                "run.profile: is \"root\"; allowed are strict, default and build",
+                "run = { argv = [\"x\"], profile = \"Root\" }",
+                "run.profile: is \"Root\"; must be \"strict\", \"default\", \"build\", or a profile",
             ),
             ("run = { argv = [\"x\"], limits = { pids = 0 } }", "run.limits.pids: must be 1 or more"),
             ("run = { argv = [\"x\"], limits = { sheep = 1 } }", "unknown field `sheep`"),

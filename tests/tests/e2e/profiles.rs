@@ -200,3 +200,19 @@ async fn the_sample_profile_allows_what_it_is_for() {
         assert_wrote(&result, errno);
     }
 }
+
+#[test]
+fn an_operators_language_runs_below_an_operators_profile() {
+    let place = Place::new();
+    place.write("own.json", NO_DIRECTORIES);
+    let table = "[profiles.own]\nfile = \"own.json\"\n[[language]]\nname = \"script\"\nextensions = [\"script\"]\n\
+                 source = \"main.script\"\ntools = [\"sh\"]\nversion = [\"true\"]\n[language.run]\nargv = [\"sh\", \"{source}\"]\n";
+    let config = place.write("kiln.toml", format!("{table}profile = \"own\"\n"));
+    let program = place.write("a.script", "mkdir x || echo refused\n");
+    let words =
+        ["run", "--quiet", "--config", config.to_str().expect("ASCII"), program.to_str().expect("ASCII")];
+    assert_eq!(kiln(words).said().exits(0).text(), "refused\n");
+    place.write("kiln.toml", format!("{table}profile = \"other\"\n"));
+    let said = kiln(words).said().exits(2);
+    assert!(said.stderr.contains("\"other\"; must be"), "{said}");
+}

@@ -2,6 +2,8 @@
 //!
 //! Holds names and numbers of calls only, no path and no string of the program's.
 
+use std::io::{self, Write};
+
 use serde::{Deserialize, Serialize};
 
 use crate::seccomp::RuleText;
@@ -101,6 +103,26 @@ impl Learned {
     }
 }
 
+/// On one line, with the blanks that people write.
 fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("strings and lists always have a JSON form")
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, OneLine);
+    value.serialize(&mut serializer).expect("strings and lists always have a JSON form");
+    String::from_utf8(bytes).expect("serde_json writes UTF-8")
+}
+
+struct OneLine;
+
+impl serde_json::ser::Formatter for OneLine {
+    fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        writer.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
+        writer.write_all(b": ")
+    }
 }

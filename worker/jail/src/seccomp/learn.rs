@@ -404,6 +404,8 @@ mod tests {
         for word in ["Seen 2 times while running `prog`", "Kept from `strict`", "PR_SET_NAME"] {
             assert!(text.contains(word), "{word}: {text}");
         }
+        let line = r#""when": [{"argument": 0, "is": ["PR_SET_NAME", "PR_SET_NO_NEW_PRIVS"]}],"#;
+        assert!(text.contains(line), "as people write it: {text}");
         assert!(!text.contains("PR_SET_PDEATHSIG") && !text.contains("io_uring"), "{text}");
     }
 
