@@ -24,8 +24,13 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts both and connects. With a recorder every command is recorded.
-    pub(crate) async fn start(
+    /// Starts both and connects.
+    pub(crate) async fn start(settings: &Settings, slots: usize) -> Result<Embedded, Failure> {
+        Embedded::start_recording(settings, slots, None).await
+    }
+
+    /// The same; with a recorder every command is recorded.
+    pub(crate) async fn start_recording(
         settings: &Settings,
         slots: usize,
         recorder: Option<Recorder>,

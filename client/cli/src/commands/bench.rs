@@ -102,7 +102,7 @@ async fn library_rows(context: &Context, slots: usize, bounds: Bounds) -> Result
 
 async fn grpc_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
     let mut signals = Signals::listen()?;
-    let embedded = Embedded::start(&context.settings, slots, None).await?;
+    let embedded = Embedded::start(&context.settings, slots).await?;
     let cases = async {
         let mut rows = Vec::new();
         let parallel = CLIENTS.map(|clients| Case { name: GRPC, clients, idle: Duration::ZERO });

@@ -20,6 +20,7 @@ use crate::report::Failure;
 use crate::sandbox::handshake::{self, Message};
 use crate::seccomp::{self, ForbiddenCall, Recorder, Verdict};
 use crate::sys::clone::Child;
+use crate::sys::seccomp::Notification;
 use crate::wire::{self, KillReason, Reply, Request};
 
 use clock::Clock;
@@ -216,16 +217,21 @@ impl Watch<'_> {
     /// jail from its limits.
     fn take_call(&mut self, listener: BorrowedFd<'_>) -> Result<Next, Failure> {
         let Some(call) = seccomp::take(listener)? else { return Ok(Next::Watch) };
-        let verdict = self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(&call));
-        match verdict {
-            Verdict::Forbid => {
-                self.seen.forbidden = Some(ForbiddenCall::from(&call));
-                return Ok(Next::Stop);
-            }
+        match self.judge(&call) {
+            Verdict::Forbid => return Ok(Next::Stop),
             Verdict::Continue => seccomp::answer(listener, &call, None)?,
             Verdict::Return(errno) => seccomp::answer(listener, &call, Some(errno))?,
         }
         Ok(Next::Watch)
+    }
+
+    /// Only a recorded command's calls are not all forbidden.
+    fn judge(&mut self, call: &Notification) -> Verdict {
+        let verdict = self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(call));
+        if verdict == Verdict::Forbid {
+            self.seen.forbidden = Some(ForbiddenCall::from(call));
+        }
+        verdict
     }
 
     fn look_at_clock(&mut self) -> Result<Next, Failure> {
@@ -269,11 +275,8 @@ impl Watch<'_> {
             && state(listener).contains(PollFlags::IN)
         {
             left -= 1;
-            let Some(call) = seccomp::take(listener)? else { continue };
-            let verdict =
-                self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(&call));
-            if verdict == Verdict::Forbid {
-                self.seen.forbidden = Some(ForbiddenCall::from(&call));
+            if let Some(call) = seccomp::take(listener)? {
+                self.judge(&call);
             }
         }
         // Not to be waited for: a command that was ended before exec says nothing.
