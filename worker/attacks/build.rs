@@ -26,7 +26,10 @@ fn main() {
     let table = write_table(&out, &programs);
     let mut units: Vec<Unit> = programs.iter().map(|path| Unit::case(path, &out)).collect();
     units.push(Unit::of(Path::new("program/main.c"), "main", &out));
-    units.push(Unit::of(Path::new("program/victim.c"), "case_victim", &out));
+    for honest in ["victim", "waiter"] {
+        let source = PathBuf::from(format!("program/{honest}.c"));
+        units.push(Unit::of(&source, &format!("case_{honest}"), &out));
+    }
     units.push(Unit::of(&table, "main", &out));
     let headers =
         newest(&files(Path::new("cases")).into_iter().filter(|path| ending(path) == "h").collect::<Vec<_>>());
@@ -136,9 +139,11 @@ fn write_table(out: &Path, programs: &[&PathBuf]) -> PathBuf {
         programs.iter().map(|path| format!("int case_{}(int, char **);\n", symbol(path))).collect();
     let rows: String =
         programs.iter().map(|path| format!("    {{\"{}\", case_{}}},\n", stem(path), symbol(path))).collect();
+    let honest = "int case_victim(int, char **);\nint case_waiter(int, char **);\n";
+    let honest_rows = "    {\"victim\", case_victim},\n    {\"waiter\", case_waiter},\n";
     let text = format!(
-        "{declarations}int case_victim(int, char **);\n\
-         const struct {{ const char *name; int (*run)(int, char **); }} cases[] = {{\n{rows}    {{\"victim\", case_victim}},\n    {{0, 0}},\n}};\n"
+        "{declarations}{honest}\
+         const struct {{ const char *name; int (*run)(int, char **); }} cases[] = {{\n{rows}{honest_rows}    {{0, 0}},\n}};\n"
     );
     let path = out.join("table.c");
     write_changed(&path, &text);

@@ -1,6 +1,6 @@
 //! Everything that runs steps on this machine: jails, roots, blobs, spool. Knows nothing of leases or streams.
 //!
-//! Standing means proven: the engine starts only after a real command went through every jail.
+//! Standing means proven: the engine starts only after a real command went through every jail, and the short attack was held.
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -23,6 +23,7 @@ use crate::order::{StepOrder, Terms};
 use crate::recorder::Recorder;
 use crate::roots::{Roots, RootsError};
 use crate::slots::Slots;
+use crate::start_attack::{self, GotThrough};
 use crate::step::{self, StepControl};
 
 /// Runs steps.
@@ -62,10 +63,17 @@ pub enum EngineError {
     /// The sandbox stands, yet a command that does nothing did not succeed in it.
     #[error("a trial run of /bin/true {sentence}")]
     Canary { sentence: String },
+    /// It stands, and does not hold.
+    #[error(
+        "the sandbox does not hold on this host, so nothing untrusted may run here: {}; \
+         `kiln doctor` says which layer is wrong, and its fix",
+        listed(attacks)
+    )]
+    Attacked { attacks: Vec<GotThrough> },
 }
 
 impl Engine {
-    /// Makes everything ready and runs a trial command through every slot's jail.
+    /// Makes everything ready, runs a trial command through every slot's jail, and attacks what stands.
     pub(crate) async fn start(
         config: &EngineConfig,
         server: Option<Channel>,
@@ -85,7 +93,11 @@ impl Engine {
             recorder: config.recorder.clone(),
             spool_directory: prepared.spool_directory,
         });
-        match engine.try_every_slot().await {
+        let proven = match engine.try_every_slot().await {
+            Ok(()) => engine.withstand_the_short_attack(&config.allow_missing).await,
+            Err(error) => Err(error),
+        };
+        match proven {
             Ok(()) => {
                 // Nobody wants to know what the trial commands did.
                 engine.recorder.iter().for_each(|recorder| drop(recorder.take()));
@@ -113,6 +125,11 @@ impl Engine {
         let (results, cleanups): (Vec<_>, Vec<_>) = trials.into_iter().unzip();
         join_all(cleanups.into_iter().map(step::Cleanup::finish)).await;
         results.into_iter().collect()
+    }
+
+    async fn withstand_the_short_attack(&self, allow_missing: &[String]) -> Result<(), EngineError> {
+        let attacks = start_attack::attack(self, allow_missing).await;
+        if attacks.is_empty() { Ok(()) } else { Err(EngineError::Attacked { attacks }) }
     }
 
     /// The clean-up is left to the caller, so that trials at the same time take a slot each.
@@ -178,6 +195,10 @@ fn with_fixes(missing: &[Finding]) -> String {
         .iter()
         .map(|Finding { layer, what, seen, fix, .. }| format!("; {layer}: {what}: {seen}; fix: {fix}"))
         .collect()
+}
+
+fn listed(attacks: &[GotThrough]) -> String {
+    attacks.iter().map(GotThrough::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn canary() -> model::Step {

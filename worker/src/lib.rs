@@ -29,10 +29,12 @@ pub mod recorder;
 mod roots;
 mod slots;
 mod spool;
+mod start_attack;
 mod stdin;
 mod step;
 mod worker;
 
 pub use engine::EngineError;
 pub use fleet::LinkError;
+pub use start_attack::GotThrough;
 pub use worker::{StartError, Worker, WorkerFailure};

@@ -16,6 +16,7 @@ Examples:
   kiln up                                        server and worker on this machine
   kiln submit prog.py --wait                     a durable job on that server
   kiln doctor                                    what this host has and lacks
+  kiln attack                                    whether this installation holds
 
 Every command explains itself with --help, and prints JSON with --json.";
 
@@ -46,6 +47,9 @@ enum Command {
     Languages(commands::languages::LanguagesArgs),
     Doctor(commands::doctor::DoctorArgs),
     Bench(commands::bench::BenchArgs),
+    Attack(commands::attack::AttackArgs),
+    #[command(hide = true)]
+    AttackTarget(commands::attack_target::AttackTargetArgs),
     Config(commands::config::ConfigArgs),
 }
 
@@ -82,6 +86,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Languages(args) => commands::languages::run(args, context).await,
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Bench(args) => commands::bench::run(args, context).await,
+        Command::Attack(args) => commands::attack::run(args, context).await,
+        Command::AttackTarget(_) => commands::attack_target::run(context).await,
         Command::Config(args) => commands::config::run(&args, context),
     }
 }

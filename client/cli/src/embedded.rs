@@ -1,5 +1,6 @@
 //! Server and worker inside this process, talking gRPC over a private socket in a temporary directory.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_client::{Address, Client};
@@ -12,6 +13,7 @@ use crate::config::Settings;
 use crate::failure::Failure;
 use crate::services;
 
+const SOCKET: &str = "kiln.sock";
 /// Progress comes with heartbeats, and somebody is watching.
 const HEARTBEAT: Duration = Duration::from_millis(250);
 
@@ -26,26 +28,27 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Starts both and connects.
     pub(crate) async fn start(settings: &Settings, slots: usize) -> Result<Embedded, Failure> {
-        Embedded::start_recording(settings, slots, None).await
+        Embedded::start_with(settings, slots, None, |config| config).await
     }
 
-    /// The same; with a recorder every command is recorded.
-    pub(crate) async fn start_recording(
+    /// The same; with a recorder every command is recorded, and the server's configuration may be changed.
+    pub(crate) async fn start_with(
         settings: &Settings,
         slots: usize,
         recorder: Option<Recorder>,
+        change: impl FnOnce(ServerConfig) -> ServerConfig,
     ) -> Result<Embedded, Failure> {
         require_root("kiln run without a server")?;
         let directory = tempfile::Builder::new()
             .prefix("kiln-")
             .tempdir()
             .map_err(|error| Failure::caused("cannot make a temporary directory", &error))?;
-        let socket = directory.path().join("kiln.sock");
+        let socket = directory.path().join(SOCKET);
         let address = Address::Unix(socket.clone());
         let config = ServerConfig::embedded(socket)
             .with_limits(settings.limits)
             .with_profiles(settings.profile_names());
-        let config = ServerConfig { heartbeat: HEARTBEAT, ..config };
+        let config = change(ServerConfig { heartbeat: HEARTBEAT, ..config });
         let server = Server::start(config)
             .await
             .map_err(|error| Failure::caused("cannot start the server", &error))?;
@@ -63,6 +66,16 @@ impl Embedded {
                 Err(failure)
             }
         }
+    }
+
+    /// Where it listens.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.directory.path().join(SOCKET)
+    }
+
+    /// Where both keep what they keep.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Ends both and removes what they kept.

@@ -2,6 +2,7 @@
 //!
 //! `main` looks at its own name before anything else: executed as `kiln-jail` this is the jail, which must have no thread and no runtime.
 
+mod attack;
 mod bench;
 mod cli;
 mod commands;

@@ -7,6 +7,7 @@ use kiln_proto::v1;
 
 use crate::expectation::Expectation;
 use crate::header::{self, About, HeaderError};
+use crate::limits;
 use crate::row::Row;
 
 /// A hostile program.
@@ -118,6 +119,36 @@ impl Case {
     #[must_use]
     pub fn arguments(&self, targets: &Targets) -> Vec<String> {
         self.args.iter().map(|argument| argument.resolve(targets)).collect()
+    }
+
+    /// Whether its command line holds the canary's secret: then it may come back.
+    #[must_use]
+    pub fn is_told_the_secret(&self) -> bool {
+        let secret = Piece::Placeholder(Placeholder::CanarySecret);
+        self.args.iter().any(|argument| argument.0.contains(&secret))
+    }
+
+    /// As [`Case::arguments`], for a case that is told nothing of the host.
+    pub fn fixed_arguments(&self) -> impl Iterator<Item = String> {
+        let text = |piece: &Piece| match piece {
+            Piece::Text(text) => text.clone(),
+            Piece::Placeholder(_) => String::new(),
+        };
+        self.args.iter().map(move |argument| argument.0.iter().map(text).collect())
+    }
+
+    /// The files it is asked for, as a command says it.
+    #[must_use]
+    pub fn files_out(&self) -> Vec<v1::FileOut> {
+        let file =
+            |take: &Take| v1::FileOut { path: take.path.clone().into(), optional: true, max_bytes: None };
+        self.takes.iter().map(file).collect()
+    }
+
+    /// Its limits, with those of a policy where it says nothing.
+    #[must_use]
+    pub fn limits_over(&self, base: v1::Limits) -> v1::Limits {
+        limits::over(self.limits, base)
     }
 
     /// What begins each run's arguments, in the order in which they run.

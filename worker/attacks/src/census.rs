@@ -29,7 +29,13 @@ pub struct Census {
 impl Census {
     /// Counts what the service with this pid holds. `directories` are those that it may write.
     pub fn of(pid: u32, directories: &[PathBuf]) -> Self {
-        let family = family(pid);
+        Self::of_all(&[pid], directories)
+    }
+
+    /// The same of a service in several processes.
+    pub fn of_all(pids: &[u32], directories: &[PathBuf]) -> Self {
+        let family: BTreeSet<u32> = pids.iter().flat_map(|&pid| family(pid)).collect();
+        let family: Vec<u32> = family.into_iter().collect();
         Self {
             processes: family.len(),
             mounts: family.iter().map(|&member| lines(&format!("/proc/{member}/mountinfo"))).sum(),
@@ -124,7 +130,8 @@ fn pids() -> Vec<u32> {
     entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn parent_of(pid: u32) -> Option<u32> {
+/// The parent of a process; `None` when it is gone.
+pub fn parent_of(pid: u32) -> Option<u32> {
     status_field(pid, "PPid:").map(|parent| parent as u32)
 }
 

@@ -23,5 +23,5 @@ pub use catalogue::{all, named};
 pub use expectation::{Expectation, signal_number};
 pub use header::{About, HeaderError};
 pub use limits::{DISK_BYTES, MEMORY_BYTES, PIDS};
-pub use program::{Linkage, PROGRAM, VICTIM, linkage};
+pub use program::{Linkage, PROGRAM, VICTIM, WAITER, linkage};
 pub use row::{Row, RowError};

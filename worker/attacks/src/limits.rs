@@ -56,6 +56,23 @@ pub(crate) fn read(text: &str) -> Result<v1::Limits, LimitError> {
     Ok(limits)
 }
 
+/// What `limits` says, and `base` where it says nothing.
+pub(crate) fn over(limits: v1::Limits, base: v1::Limits) -> v1::Limits {
+    v1::Limits {
+        cpu_ms: limits.cpu_ms.or(base.cpu_ms),
+        wall_ms: limits.wall_ms.or(base.wall_ms),
+        memory_bytes: limits.memory_bytes.or(base.memory_bytes),
+        pids: limits.pids.or(base.pids),
+        output_bytes: limits.output_bytes.or(base.output_bytes),
+        file_size_bytes: limits.file_size_bytes.or(base.file_size_bytes),
+        disk_bytes: limits.disk_bytes.or(base.disk_bytes),
+        inodes: limits.inodes.or(base.inodes),
+        open_files: limits.open_files.or(base.open_files),
+        stack_bytes: limits.stack_bytes.or(base.stack_bytes),
+        cpu_rate_millis: limits.cpu_rate_millis.or(base.cpu_rate_millis),
+    }
+}
+
 fn set(limits: &mut v1::Limits, limit: LimitName, value: &str) -> Result<(), LimitError> {
     let amount = |source| LimitError::Amount { name: limit.as_str().to_owned(), source };
     let bytes = || value.parse::<ByteSize>().map(|size| Some(size.bytes())).map_err(amount);

@@ -6,6 +6,9 @@ pub const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/hostile"));
 /// The name of the honest neighbour in [`PROGRAM`], which does work with a known result and measures itself.
 pub const VICTIM: &str = "victim";
 
+/// The name of an honest program in [`PROGRAM`] that sleeps for as many milliseconds as its argument says.
+pub const WAITER: &str = "waiter";
+
 /// How it was linked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Linkage {

@@ -1,5 +1,7 @@
 //! One file per command: its flags, its help, and what it does.
 
+pub(crate) mod attack;
+pub(crate) mod attack_target;
 pub(crate) mod bench;
 pub(crate) mod blob;
 pub(crate) mod cancel;

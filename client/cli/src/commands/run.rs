@@ -112,7 +112,7 @@ pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure>
     let mut signals = Signals::listen()?;
     let Some(_) = &context.settings.client_server else {
         let recorder = args.learn.as_ref().map(|_| args.recorder.clone());
-        let embedded = Embedded::start_recording(&context.settings, 1, recorder).await?;
+        let embedded = Embedded::start_with(&context.settings, 1, recorder, |config| config).await?;
         let ended = until_signal(&args, &program, &stdin, context, &embedded.client, &mut signals).await;
         signals.end_at_once_on_the_next();
         embedded.stop().await;
