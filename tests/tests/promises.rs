@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use kiln_tests::binary::repository;
 
-const DOCUMENTS: &[&str] = &["docs/promises.md", "SECURITY.md"];
+const DOCUMENTS: &[&str] = &["docs/promises.md", "SECURITY.md", "docs/past-escapes.md"];
 
 #[test]
 fn every_test_named_in_the_documents_exists() {

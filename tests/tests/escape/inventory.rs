@@ -35,3 +35,39 @@ fn no_case_is_lost() {
     assert_eq!(cases, files, "every file is embedded");
     assert!(cases >= CASES, "{cases} of {CASES}");
 }
+
+/// Rows of the catalogue's lists without numbers.
+const LISTS: [&str; 2] = ["D", "E"];
+
+#[test]
+fn every_row_of_the_catalogue_has_its_line() {
+    let text = fs::read_to_string(repository().join("docs/past-escapes.md")).expect("docs/past-escapes.md");
+    let counted = kiln_attacks::Row::counted().map(|row| row.to_string());
+    for row in counted.chain(LISTS.map(str::to_owned)) {
+        let begin = format!("| {row} |");
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(&begin)).collect();
+        assert_eq!(lines.len(), 1, "row {row} has one line");
+        let absent = kiln_attacks::absent_features().any(|absent| absent.row.to_string() == row);
+        let held = lines[0].contains('`') && lines[0].split('|').count() == 7;
+        assert!(held || absent, "row {row} names nothing that holds it: {}", lines[0]);
+    }
+}
+
+#[test]
+fn every_case_that_the_line_of_a_row_names_exists() {
+    let text = fs::read_to_string(repository().join("docs/past-escapes.md")).expect("docs/past-escapes.md");
+    let clients: String = ["clients", "archives"]
+        .map(|folder| repository().join("client/cli/src/attack").join(folder).join("mod.rs"))
+        .map(|path| fs::read_to_string(path).expect("hostile clients"))
+        .concat();
+    let rows = text.lines().filter(|line| line.starts_with("| ") && line.contains('`'));
+    let names = rows.flat_map(|line| line.split('`').skip(1).step_by(2));
+    let is_case =
+        |name: &&str| name.split('-').next().is_some_and(|row| row.parse::<kiln_attacks::Row>().is_ok());
+    let cases: Vec<&str> = names.filter(is_case).collect();
+    assert!(cases.len() >= CASES, "{} cases are named", cases.len());
+    for name in cases {
+        let exists = kiln_attacks::named(name).is_some() || clients.contains(&format!("\"{name}\""));
+        assert!(exists, "docs/past-escapes.md names {name}, which is no case");
+    }
+}

@@ -6,6 +6,7 @@
 
 mod attacked;
 mod cheating;
+mod command;
 mod incidents;
 mod inventory;
 mod machine;

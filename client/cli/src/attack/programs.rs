@@ -18,6 +18,10 @@ use crate::failure::with_sources;
 const PROGRAM_PATH: &str = "/work/hostile";
 /// No single job takes longer, whatever the machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// What a full queue says, and how long it asks to wait.
+const QUEUE_FULL: &str = "jobs wait, which is the most allowed";
+const QUEUE_PAUSE: Duration = Duration::from_secs(1);
+const QUEUE_TRIES: usize = 30;
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Runs cases; remembers what the image has.
@@ -52,7 +56,7 @@ impl<'a> Programs<'a> {
 
     /// The honest job beside an attack, and what it noticed.
     pub(crate) async fn victim(&self) -> Vec<String> {
-        let result = match only_result(&self.target.client, victim::job(&self.target.program)).await {
+        let result = match self.result_when_there_is_room().await {
             Ok(result) => result,
             Err(why) => return vec![format!("the job beside it did not run: {why}")],
         };
@@ -60,6 +64,17 @@ impl<'a> Programs<'a> {
             Ok(account) => account.complaints(&self.alone, &result),
             Err(why) => vec![why],
         }
+    }
+
+    /// An honest client does as it is told: it asks again when the queue was full.
+    async fn result_when_there_is_room(&self) -> Result<v1::CommandResult, String> {
+        for _ in 0..QUEUE_TRIES {
+            match only_result(&self.target.client, victim::job(&self.target.program)).await {
+                Err(why) if why.contains(QUEUE_FULL) => tokio::time::sleep(QUEUE_PAUSE).await,
+                ended => return ended,
+            }
+        }
+        only_result(&self.target.client, victim::job(&self.target.program)).await
     }
 
     async fn attack(&self, case: &Case) -> Vec<String> {

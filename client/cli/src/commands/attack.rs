@@ -20,6 +20,8 @@ use crate::output::{Format, note, print, print_json};
 use crate::signals::Signals;
 
 const TICK: Duration = Duration::from_millis(100);
+/// No hostile client takes longer, whatever the machine.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Everything that a service keeps ready is there after so many rounds of jobs in every slot.
 const WARM_UPS: usize = 3;
 
@@ -133,7 +135,9 @@ async fn attack_once(attack: &Attack, target: &Target, programs: &mut Programs<'
     match &attack.kind {
         Kind::Program(case) => programs.run(case).await,
         Kind::Client(run) => {
-            let (held, beside) = tokio::join!(run(target), programs.victim());
+            let attack = tokio::time::timeout(PATIENCE, run(target));
+            let (held, beside) = tokio::join!(attack, programs.victim());
+            let held = held.unwrap_or_else(|_| Err(format!("it got no answer within {PATIENCE:?}")));
             with(held.map_or_else(|why| Verdict::Failed(vec![why]), |()| Verdict::Held), beside)
         }
         Kind::Absent(absent) => Verdict::NotApplicable(report::absent_reason(absent)),

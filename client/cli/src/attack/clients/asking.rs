@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use kiln_attacks::WAITER;
+use kiln_client::Client;
 use kiln_proto::status::{Reason, reason_of, violations_of};
 use kiln_proto::v1::blobs_client::BlobsClient;
 use kiln_proto::v1::images_client::ImagesClient;
@@ -19,7 +20,12 @@ use crate::attack::target::Target;
 const BYTES: usize = 64 << 20;
 
 pub(crate) fn jobs(target: &Target) -> JobsClient<Channel> {
-    JobsClient::new(target.client.channel()).max_decoding_message_size(BYTES).max_encoding_message_size(BYTES)
+    jobs_over(&target.client)
+}
+
+/// The same over a connection of its own.
+pub(crate) fn jobs_over(client: &Client) -> JobsClient<Channel> {
+    JobsClient::new(client.channel()).max_decoding_message_size(BYTES).max_encoding_message_size(BYTES)
 }
 
 pub(crate) fn blobs(target: &Target) -> BlobsClient<Channel> {

@@ -2,9 +2,10 @@
 //! Seen: every service that buffers for its slowest reader.
 //! Must: the job ends by its limit as if somebody read; others are served meanwhile.
 
+use kiln_client::Client;
 use kiln_proto::v1;
 
-use super::asking::{self, jobs, told};
+use super::asking::{self, jobs_over, told};
 use crate::attack::Held;
 use crate::attack::programs::{command_of_the_program, job_of};
 use crate::attack::target::Target;
@@ -16,8 +17,10 @@ pub(super) async fn run(target: &Target) -> Held {
     flood.limits = Some(v1::Limits { output_bytes: Some(4 << 20), wall_ms: Some(10_000), ..v1::Limits::default() });
     let mut unread = Vec::new();
     for _ in 0..WATCHERS {
+        // What is not read blocks the connection that it comes on: an honest client has another.
+        let watcher = Client::connect(&target.address).await.map_err(|error| error.to_string())?;
         let request = v1::RunRequest { spec: Some(job_of(flood.clone())) };
-        unread.push(jobs(target).run(request).await.map_err(|status| told(&status))?.into_inner());
+        unread.push(jobs_over(&watcher).run(request).await.map_err(|status| told(&status))?.into_inner());
         asking::still_serves(target).await?;
     }
     asking::run(target, asking::job(target, |_| {})).await.map_err(|status| told(&status))?;
