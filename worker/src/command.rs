@@ -13,6 +13,7 @@ use kiln_jail::learned::Learned;
 use kiln_jail::plan::Plan;
 use kiln_jail::report::{Failure, Report};
 use kiln_jail::wire::{KillReason, Reply};
+use kiln_proto::model::Stream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,9 +58,15 @@ pub(crate) enum Stdout {
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) end: Result<(Report, Vec<OwnedFd>), Failure>,
-    /// The larger stream's bytes when one went over the limit.
-    pub(crate) output_seen_bytes: Option<u64>,
+    pub(crate) over_limit: Option<OverLimit>,
     pub(crate) jail: JailState,
+}
+
+/// A stream that went over the output limit: the first one, where both did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OverLimit {
+    pub(crate) stream: Stream,
+    pub(crate) seen_bytes: u64,
 }
 
 /// What may be done with the jail afterwards.
@@ -93,7 +100,7 @@ pub(crate) async fn run(
         Ok((handed, pumps)) => run_pumped(jail, handed, pumps, live, &gone, stop).await,
         Err(error) => Ended {
             end: Err(io_failure("pipes", "make the command's pipes", &error)),
-            output_seen_bytes: None,
+            over_limit: None,
             jail: JailState::Untouched,
         },
     };
@@ -121,7 +128,7 @@ impl Handed {
 /// The tasks that move a command's bytes.
 struct Pumps {
     tasks: Vec<JoinHandle<io::Result<()>>>,
-    over_limit: mpsc::UnboundedReceiver<u64>,
+    over_limit: mpsc::UnboundedReceiver<OverLimit>,
 }
 
 impl Pumps {
@@ -141,20 +148,20 @@ impl Pumps {
         if let Some((write, source)) = rest {
             tasks.push(watched(abort, stdin::pump(write, source, gone.clone())));
         }
-        let mut spool = |spool: &Arc<Spool>| {
+        let mut spool = |stream: Stream, spool: &Arc<Spool>| {
             let pipe = StreamPipe::open()?;
             let tell = tell.clone();
             let over_limit = move |seen_bytes| {
                 // Nobody listens any more once the command has ended.
-                let _ended = tell.send(seen_bytes);
+                let _ended = tell.send(OverLimit { stream, seen_bytes });
             };
             tasks.push(watched(abort, output::pump(pipe.read, Arc::clone(spool), gone.clone(), over_limit)));
             Ok::<_, io::Error>(pipe.write)
         };
-        let stderr = spool(&live.stderr)?;
+        let stderr = spool(Stream::Stderr, &live.stderr)?;
         let stdout = match prepared.stdout {
             Stdout::Piped(write) => write,
-            Stdout::Spooled => spool(&live.stdout)?,
+            Stdout::Spooled => spool(Stream::Stdout, &live.stdout)?,
         };
         Ok((
             Handed {
@@ -169,18 +176,14 @@ impl Pumps {
         ))
     }
 
-    /// Waits for the pumps of a sandbox that is gone; the first failure counts. Also says what went over the limit last.
-    async fn finish(mut self) -> (io::Result<()>, Option<u64>) {
+    /// Waits for the pumps of a sandbox that is gone; the first failure counts. Also says what went over the limit only now.
+    async fn finish(mut self) -> (io::Result<()>, Option<OverLimit>) {
         let mut result = Ok(());
         for task in self.tasks {
             let pumped = task.await.map_err(io::Error::other).and_then(|pumped| pumped);
             result = result.and(pumped);
         }
-        let mut seen_bytes = None;
-        while let Ok(seen) = self.over_limit.try_recv() {
-            seen_bytes = seen_bytes.max(Some(seen));
-        }
-        (result, seen_bytes)
+        (result, self.over_limit.try_recv().ok())
     }
 }
 
@@ -213,22 +216,22 @@ async fn run_pumped(
     let wanted = handed.recorder.clone().map(|recorder| (recorder, handed.plan.profile.name().to_owned()));
     drop(handed);
     let mut dialogue =
-        Dialogue { jail, live, over_limit: &mut pumps.over_limit, output_seen_bytes: None, stop, wanted };
+        Dialogue { jail, live, listening: &mut pumps.over_limit, over_limit: None, stop, wanted };
     let end = match begun {
         Ok(()) => dialogue.until_end(wall).await,
         Err(error) => Err(error),
     };
-    let output_seen_bytes = dialogue.output_seen_bytes;
+    let over_limit = dialogue.over_limit;
     gone.cancel();
     // The last bytes may be the ones over the limit.
     let (pumped, seen_last) = pumps.finish().await;
-    ended(end, pumped, output_seen_bytes.max(seen_last))
+    ended(end, pumped, over_limit.or(seen_last))
 }
 
 fn ended(
     end: Result<(Reply, Vec<OwnedFd>), JailError>,
     pumped: io::Result<()>,
-    output_seen_bytes: Option<u64>,
+    over_limit: Option<OverLimit>,
 ) -> Ended {
     let (end, jail) = match end {
         Ok((Reply::Finished(report), files)) => (Ok((*report, files)), JailState::Unreleased),
@@ -240,15 +243,15 @@ fn ended(
         Err(error) => Err(io_failure("spool", "keep what the command wrote", &error)),
         Ok(()) => end,
     };
-    Ended { end, output_seen_bytes, jail }
+    Ended { end, over_limit, jail }
 }
 
 /// The conversation about one command.
 struct Dialogue<'a> {
     jail: &'a mut JailProcess,
     live: &'a CommandLive,
-    over_limit: &'a mut mpsc::UnboundedReceiver<u64>,
-    output_seen_bytes: Option<u64>,
+    listening: &'a mut mpsc::UnboundedReceiver<OverLimit>,
+    over_limit: Option<OverLimit>,
     stop: StopSignals,
     /// Who wants to know what the command does, and below which profile it does.
     wanted: Option<(Recorder, String)>,
@@ -272,9 +275,9 @@ impl Dialogue<'_> {
                         end => return Ok((end, descriptors)),
                     }
                 }
-                Some(seen) = self.over_limit.recv() => {
-                    self.output_seen_bytes = self.output_seen_bytes.max(Some(seen));
-                    self.jail.kill(KillReason::OutputLimit { seen }).await?;
+                Some(over) = self.listening.recv() => {
+                    let first = *self.over_limit.get_or_insert(over);
+                    self.jail.kill(KillReason::OutputLimit { seen: first.seen_bytes }).await?;
                     overdue.as_mut().reset(tokio::time::Instant::now() + OVERDUE);
                 }
                 () = stop_wanted(&self.stop), if !stopped => {

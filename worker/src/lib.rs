@@ -15,6 +15,7 @@ mod collect;
 mod command;
 mod connection;
 mod engine;
+mod evidence;
 mod facts;
 mod fleet;
 mod jail_process;

@@ -6,15 +6,17 @@
 use kiln_jail::report::{self, Failure, LimitKind, Report};
 use kiln_proto::{model, v1};
 
+use crate::command::OverLimit;
+use crate::evidence::evidence;
 use crate::order::CommandOrder;
 
 /// How a command ended.
 #[derive(Clone, Debug)]
 pub(crate) enum End {
-    /// In the jail. `output_seen_bytes` when a stream went over its limit.
+    /// In the jail.
     Reported {
         report: Box<Report>,
-        output_seen_bytes: Option<u64>,
+        over_limit: Option<OverLimit>,
     },
     Failed(Failure),
     /// Before it was started.
@@ -37,11 +39,13 @@ pub(crate) fn result(order: &CommandOrder, end: End, moments: Moments) -> v1::Co
     };
     let name = order.name.clone();
     match end {
-        End::Reported { report, output_seen_bytes } => {
-            let outcome = reported(&report, output_seen_bytes, order.plan.limits.output_bytes.get());
+        End::Reported { report, over_limit } => {
+            let outcome = reported(&report, over_limit, order.plan.limits.output_bytes.get());
+            let output_stream = over_limit.map(|over| over.stream);
+            let evidence = model::Evidence { output_stream, ..evidence(report.evidence) };
             v1::CommandResult {
                 name,
-                outcome: Some((&model::Ending { outcome, evidence: evidence(&report.evidence) }).into()),
+                outcome: Some((&model::Ending { outcome, evidence }).into()),
                 usage: Some(usage(report.usage)),
                 phases: Some(with_jail(phases, &report.phases)),
                 ..v1::CommandResult::default()
@@ -65,8 +69,8 @@ pub(crate) fn result(order: &CommandOrder, end: End, moments: Moments) -> v1::Co
     }
 }
 
-fn reported(report: &Report, output_seen_bytes: Option<u64>, output_limit: u64) -> model::Outcome {
-    if let Some(seen) = output_seen_bytes {
+fn reported(report: &Report, over_limit: Option<OverLimit>, output_limit: u64) -> model::Outcome {
+    if let Some(OverLimit { seen_bytes: seen, .. }) = over_limit {
         return model::Outcome::Limit { which: model::LimitName::Output, limit: output_limit, seen };
     }
     match &report.outcome {
@@ -95,22 +99,6 @@ fn limit_name(which: LimitKind) -> model::LimitName {
         LimitKind::Pids => model::LimitName::Pids,
         LimitKind::Output => model::LimitName::Output,
         LimitKind::FileSize => model::LimitName::FileSize,
-    }
-}
-
-fn evidence(evidence: &report::Evidence) -> model::Evidence {
-    model::Evidence {
-        exit_code: evidence.exit_code,
-        exit_signal: evidence.exit_signal,
-        exec_errno: evidence.exec_errno.or(evidence.cwd_errno),
-        oom_kills: Some(evidence.oom_kills),
-        pids_refused: Some(evidence.pids_refused),
-        disk_used_bytes: Some(evidence.disk_used_bytes),
-        disk_full: Some(evidence.disk_full),
-        inodes_used: Some(evidence.inodes_used),
-        inodes_full: Some(evidence.inodes_full),
-        busy_millis: Some(evidence.busy_millis),
-        left_running: Some(evidence.left_running),
     }
 }
 
@@ -225,7 +213,7 @@ mod tests {
             ),
             (report::Outcome::Cancelled, v1::OutcomeKind::Cancelled),
         ] {
-            let outcome = outcome_of(End::Reported { report: report(jail), output_seen_bytes: None });
+            let outcome = outcome_of(End::Reported { report: report(jail), over_limit: None });
             assert_eq!(outcome.kind(), kind);
             assert!(!outcome.sentence.is_empty());
             assert_eq!(outcome.evidence.unwrap().exit_code, Some(3));
@@ -245,9 +233,11 @@ mod tests {
             report::Outcome::Cancelled,
             report::Outcome::Signalled { signal: 9 },
         ] {
-            let outcome = outcome_of(End::Reported { report: report(jail), output_seen_bytes: Some(1001) });
+            let over_limit = Some(OverLimit { stream: model::Stream::Stderr, seen_bytes: 1001 });
+            let outcome = outcome_of(End::Reported { report: report(jail), over_limit });
             assert_eq!((outcome.kind(), outcome.limit()), (v1::OutcomeKind::Limit, v1::LimitName::Output));
             assert_eq!((outcome.limit_value, outcome.seen_value), (Some(1000), Some(1001)));
+            assert_eq!(outcome.evidence.unwrap().output_stream(), v1::Stream::Stderr);
         }
     }
 

@@ -169,12 +169,12 @@ impl One<'_> {
         stop: StopSignals,
     ) -> (v1::CommandResult, JailState) {
         let wanted = prepared.plan.files_out.clone();
-        let Ended { end, output_seen_bytes, jail: state } =
+        let Ended { end, over_limit, jail: state } =
             command::run(jail, prepared, self.live, stop.clone()).await;
         let end = match end {
             Ok((report, descriptors)) => {
                 let files = self.collector().files(&wanted, report.files.clone(), descriptors).await;
-                files.map(|files| (End::Reported { report: Box::new(report), output_seen_bytes }, files))
+                files.map(|files| (End::Reported { report: Box::new(report), over_limit }, files))
             }
             Err(failure) => Err(failure),
         };

@@ -8,6 +8,7 @@ mod command;
 mod content;
 mod dag;
 mod digest;
+mod evidence;
 mod job;
 mod limit_name;
 mod limit_policy;
@@ -17,6 +18,8 @@ mod outcome;
 mod path;
 mod profile;
 mod result;
+mod sentence;
+mod signal;
 mod step;
 mod units;
 mod usage;
@@ -29,6 +32,7 @@ pub use command::{
 };
 pub use content::{Content, OutputPart, Stream};
 pub use digest::{Digest, DigestError};
+pub use evidence::{Activity, AtKill, Evidence, Fault, Process, Role, SignalOrigin};
 pub use job::{JobSpec, MAX_STEPS, Priority};
 pub use limit_name::{LimitEffect, LimitName};
 pub use limit_policy::{LimitPolicy, LimitsTable, PolicyError};
@@ -38,10 +42,11 @@ pub use names::{
     MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES, MAX_WORKER_NAME_BYTES, NameError, ProfileName,
     StepName, WorkerName,
 };
-pub use outcome::{Ending, Evidence, Outcome, signal_name};
+pub use outcome::{Ending, Outcome};
 pub use path::{FilePath, MAX_COMPONENT_BYTES, MAX_PATH_BYTES, PathError, SandboxPath};
 pub use profile::{Profile, ProfileError, ProfileNames};
 pub use result::{CommandResult, FileContent, FileResult, FileState, Output, Phases};
+pub use signal::signal_name;
 pub use step::{MAX_COMMANDS, MAX_PIPES, Pipe, Step};
 pub use units::{ByteSize, Count, CpuRate, CpuTime, UnitError, WallTime, human_bytes, human_micros};
 pub use usage::{Usage, UsageField};

@@ -1,10 +1,10 @@
-//! How a command ended, exactly one way, and the measured facts behind it.
+//! How a command ended, exactly one way. The facts behind it are in `evidence`, the sentence that people read in `sentence`.
 //!
-//! Owns the sentence that people read. The three kinds that are never confused stay apart here: the job's own end, a limit, and Kiln's
-//! failure; a message that mixes them is refused.
+//! The three kinds that are never confused stay apart here: the job's own end, a limit, and Kiln's failure; a message that mixes them
+//! is refused.
 
+use super::evidence::Evidence;
 use super::limit_name::{LimitEffect, LimitName};
-use super::units::{human_bytes, human_micros};
 use super::violation::{Collector, Invalid};
 use crate::v1;
 
@@ -26,23 +26,6 @@ pub enum Outcome {
     Infrastructure { step: String, errno: Option<i32>, detail: String },
 }
 
-/// Measured facts. `None` where the kernel did not tell.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "as Evidence in job.proto, field by field")]
-pub struct Evidence {
-    pub exit_code: Option<i32>,
-    pub exit_signal: Option<i32>,
-    pub exec_errno: Option<i32>,
-    pub oom_kills: Option<u64>,
-    pub pids_refused: Option<u64>,
-    pub disk_used_bytes: Option<u64>,
-    pub disk_full: Option<bool>,
-    pub inodes_used: Option<u64>,
-    pub inodes_full: Option<bool>,
-    pub busy_millis: Option<u32>,
-    pub left_running: Option<u64>,
-}
-
 /// An outcome with its evidence: what the wire calls `Outcome`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -50,9 +33,6 @@ pub struct Ending {
     pub outcome: Outcome,
     pub evidence: Evidence,
 }
-
-/// Below this share of a CPU a command that ran out of wall time was mostly waiting.
-const MOSTLY_IDLE_BELOW_MILLIS: u32 = 100;
 
 impl Ending {
     /// An outcome that nothing more is known about.
@@ -63,25 +43,6 @@ impl Ending {
     /// Kiln failed.
     pub fn infrastructure(step: impl Into<String>, errno: Option<i32>, detail: impl Into<String>) -> Self {
         Ending::new(Outcome::Infrastructure { step: step.into(), errno, detail: detail.into() })
-    }
-
-    /// One sentence for people, without a full stop, e.g. `stopped: used 1.00 s of 1.00 s of CPU time`.
-    pub fn sentence(&self) -> String {
-        match &self.outcome {
-            Outcome::Exited { code } => exited_sentence(*code, &self.evidence),
-            Outcome::Signalled { signal } => {
-                format!("killed by signal {}{}", signal_text(*signal), refusals(&self.evidence))
-            }
-            Outcome::Limit { which, limit, seen } => limit_sentence(*which, *limit, *seen, &self.evidence),
-            Outcome::Forbidden { syscall, .. } => format!("stopped: forbidden call {syscall}"),
-            Outcome::Cancelled => "cancelled".to_owned(),
-            Outcome::Infrastructure { step, errno: Some(errno), detail } => {
-                format!("Kiln failed at {step}: {detail} (errno {errno})")
-            }
-            Outcome::Infrastructure { step, errno: None, detail } => {
-                format!("Kiln failed at {step}: {detail}")
-            }
-        }
     }
 }
 
@@ -193,167 +154,6 @@ impl Ending {
     }
 }
 
-impl From<v1::Evidence> for Evidence {
-    fn from(wire: v1::Evidence) -> Self {
-        Evidence {
-            exit_code: wire.exit_code,
-            exit_signal: wire.exit_signal,
-            exec_errno: wire.exec_errno,
-            oom_kills: wire.oom_kills,
-            pids_refused: wire.pids_refused,
-            disk_used_bytes: wire.disk_used_bytes,
-            disk_full: wire.disk_full,
-            inodes_used: wire.inodes_used,
-            inodes_full: wire.inodes_full,
-            busy_millis: wire.busy_millis,
-            left_running: wire.left_running,
-        }
-    }
-}
-
-impl From<&Evidence> for v1::Evidence {
-    fn from(evidence: &Evidence) -> Self {
-        v1::Evidence {
-            exit_code: evidence.exit_code,
-            exit_signal: evidence.exit_signal,
-            exec_errno: evidence.exec_errno,
-            oom_kills: evidence.oom_kills,
-            pids_refused: evidence.pids_refused,
-            disk_used_bytes: evidence.disk_used_bytes,
-            disk_full: evidence.disk_full,
-            inodes_used: evidence.inodes_used,
-            inodes_full: evidence.inodes_full,
-            busy_millis: evidence.busy_millis,
-            left_running: evidence.left_running,
-        }
-    }
-}
-
-/// Name of a signal, e.g. `SIGSEGV`, where it has one.
-pub fn signal_name(signal: i32) -> Option<&'static str> {
-    // The numbers of x86_64 and aarch64 (signal(7)).
-    const NAMES: [&str; 31] = [
-        "SIGHUP",
-        "SIGINT",
-        "SIGQUIT",
-        "SIGILL",
-        "SIGTRAP",
-        "SIGABRT",
-        "SIGBUS",
-        "SIGFPE",
-        "SIGKILL",
-        "SIGUSR1",
-        "SIGSEGV",
-        "SIGUSR2",
-        "SIGPIPE",
-        "SIGALRM",
-        "SIGTERM",
-        "SIGSTKFLT",
-        "SIGCHLD",
-        "SIGCONT",
-        "SIGSTOP",
-        "SIGTSTP",
-        "SIGTTIN",
-        "SIGTTOU",
-        "SIGURG",
-        "SIGXCPU",
-        "SIGXFSZ",
-        "SIGVTALRM",
-        "SIGPROF",
-        "SIGWINCH",
-        "SIGIO",
-        "SIGPWR",
-        "SIGSYS",
-    ];
-    let index = usize::try_from(signal).ok()?.checked_sub(1)?;
-    NAMES.get(index).copied()
-}
-
-fn exited_sentence(code: i32, evidence: &Evidence) -> String {
-    match evidence.exec_errno {
-        Some(errno) => format!("exited with {code}: the program could not be started, {}", errno_text(errno)),
-        None if code == 0 => "exited with 0".to_owned(),
-        None => format!("exited with {code}{}", refusals(evidence)),
-    }
-}
-
-/// What was full when a program failed, which may be why. The kernel tells nothing of refused descriptors and stacks.
-fn refusals(evidence: &Evidence) -> String {
-    let used = |used: Option<u64>, show: fn(u64) -> String| {
-        used.map_or(String::new(), |used| format!(" ({})", show(used)))
-    };
-    if evidence.disk_full == Some(true) {
-        return format!("; its disk limit was reached{}", used(evidence.disk_used_bytes, human_bytes));
-    }
-    if evidence.inodes_full == Some(true) {
-        let files = |count| format!("{count} files and directories");
-        return format!("; its inodes limit was reached{}", used(evidence.inodes_used, files));
-    }
-    String::new()
-}
-
-fn limit_sentence(which: LimitName, limit: u64, seen: u64, evidence: &Evidence) -> String {
-    let text = match which {
-        LimitName::Cpu => format!("used {} of {} of CPU time", human_micros(seen), human_micros(limit)),
-        LimitName::Wall => {
-            format!(
-                "wall time {} of {}{}",
-                human_micros(seen),
-                human_micros(limit),
-                busy(evidence.busy_millis)
-            )
-        }
-        LimitName::Memory => {
-            let killed = evidence.oom_kills.filter(|count| *count > 0).map(|count| {
-                format!(" (kernel killed {count} {})", if count == 1 { "process" } else { "processes" })
-            });
-            let (seen, limit) = (human_bytes(seen), human_bytes(limit));
-            format!("used {seen} of {limit} of memory{}", killed.unwrap_or_default())
-        }
-        LimitName::Pids => {
-            format!("a fork over the limit of {limit} {}", if limit == 1 { "process" } else { "processes" })
-        }
-        LimitName::Output => format!("more than {} of output", human_bytes(limit)),
-        LimitName::FileSize => format!("a file larger than {}", human_bytes(limit)),
-        LimitName::Disk | LimitName::Stack => format!("the {which} limit of {}", human_bytes(limit)),
-        LimitName::Inodes | LimitName::OpenFiles | LimitName::CpuRate => {
-            format!("the {which} limit of {limit}")
-        }
-    };
-    format!("stopped: {text}")
-}
-
-fn busy(busy_millis: Option<u32>) -> String {
-    match busy_millis {
-        None => String::new(),
-        Some(millis) if millis < MOSTLY_IDLE_BELOW_MILLIS => ", mostly idle".to_owned(),
-        Some(millis) => format!(", {} % of a CPU busy", millis / 10),
-    }
-}
-
-fn signal_text(signal: i32) -> String {
-    signal_name(signal).map_or_else(|| signal.to_string(), |name| format!("{signal} ({name})"))
-}
-
-/// What `execve(2)` says, for people.
-fn errno_text(errno: i32) -> String {
-    let meaning = match errno {
-        1 => "operation not permitted",
-        2 => "no such file",
-        7 => "its arguments are too long for its stack limit",
-        8 => "not an executable format",
-        12 => "not enough memory",
-        13 => "permission denied",
-        20 => "a component of its path is not a directory",
-        21 => "it is a directory",
-        26 => "it is open for writing",
-        36 => "its name is too long",
-        40 => "too many links",
-        _ => return format!("errno {errno}"),
-    };
-    format!("{meaning} (errno {errno})")
-}
-
 fn in_range(value: i32, least: i32, most: i32, field: &str) -> Result<i32, Invalid> {
     if (least..=most).contains(&value) {
         return Ok(value);
@@ -401,77 +201,8 @@ fn check_contradictions(wire: &v1::Outcome, field: &str) -> Result<(), Invalid> 
 mod tests {
     use super::*;
 
-    fn sentence(outcome: Outcome, evidence: Evidence) -> String {
-        Ending { outcome, evidence }.sentence()
-    }
-
     fn limit(which: LimitName, limit: u64, seen: u64) -> Outcome {
         Outcome::Limit { which, limit, seen }
-    }
-
-    #[test]
-    fn sentences() {
-        let none = Evidence::default;
-        let cases: Vec<(Outcome, Evidence, &str)> = vec![
-            (Outcome::Exited { code: 0 }, none(), "exited with 0"),
-            (Outcome::Exited { code: 1 }, none(), "exited with 1"),
-            (Outcome::Exited { code: 0 }, Evidence { disk_full: Some(true), ..none() }, "exited with 0"),
-            (
-                Outcome::Exited { code: 1 },
-                Evidence { disk_full: Some(true), disk_used_bytes: Some(64 << 20), ..none() },
-                "exited with 1; its disk limit was reached (64.0 MiB)",
-            ),
-            (
-                Outcome::Exited { code: 1 },
-                Evidence { inodes_full: Some(true), inodes_used: Some(64), ..none() },
-                "exited with 1; its inodes limit was reached (64 files and directories)",
-            ),
-            (
-                Outcome::Exited { code: 127 },
-                Evidence { exec_errno: Some(2), ..none() },
-                "exited with 127: the program could not be started, no such file (errno 2)",
-            ),
-            (Outcome::Signalled { signal: 11 }, none(), "killed by signal 11 (SIGSEGV)"),
-            (Outcome::Signalled { signal: 34 }, none(), "killed by signal 34"),
-            (
-                limit(LimitName::Cpu, 1_000_000, 1_002_000),
-                none(),
-                "stopped: used 1.00 s of 1.00 s of CPU time",
-            ),
-            (
-                limit(LimitName::Memory, 64 << 20, 64 << 20),
-                Evidence { oom_kills: Some(1), ..none() },
-                "stopped: used 64.0 MiB of 64.0 MiB of memory (kernel killed 1 process)",
-            ),
-            (
-                limit(LimitName::Wall, 2_000_000, 2_001_000),
-                Evidence { busy_millis: Some(3), ..none() },
-                "stopped: wall time 2.00 s of 2.00 s, mostly idle",
-            ),
-            (
-                limit(LimitName::Wall, 2_000_000, 2_001_000),
-                Evidence { busy_millis: Some(950), ..none() },
-                "stopped: wall time 2.00 s of 2.00 s, 95 % of a CPU busy",
-            ),
-            (limit(LimitName::Pids, 16, 17), none(), "stopped: a fork over the limit of 16 processes"),
-            (
-                limit(LimitName::Output, 1 << 20, (1 << 20) + 1),
-                none(),
-                "stopped: more than 1.0 MiB of output",
-            ),
-            (limit(LimitName::FileSize, 1 << 20, 1 << 20), none(), "stopped: a file larger than 1.0 MiB"),
-            (
-                Outcome::Forbidden { syscall: "ptrace".to_owned(), args: vec![] },
-                none(),
-                "stopped: forbidden call ptrace",
-            ),
-            (Outcome::Cancelled, none(), "cancelled"),
-        ];
-        for (outcome, evidence, text) in cases {
-            assert_eq!(sentence(outcome, evidence), text);
-        }
-        let failed = Ending::infrastructure("mount_overlay", Some(28), "mounting the image");
-        assert_eq!(failed.sentence(), "Kiln failed at mount_overlay: mounting the image (errno 28)");
     }
 
     #[test]

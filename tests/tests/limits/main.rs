@@ -2,6 +2,7 @@
 //! neighbour beside the offender is untouched.
 
 mod cpu;
+mod explained;
 mod files;
 mod memory;
 mod neighbour;

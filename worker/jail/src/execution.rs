@@ -5,14 +5,17 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use rustix::process::Pid;
+
 use crate::cgroup::{Group, GroupUsage, available_cpus};
+use crate::evidence::{OomKills, Streams, Victim, may_be_a_fault, signal_origin};
 use crate::jail::Jail;
 use crate::learned::Learned;
 use crate::plan::Plan;
-use crate::report::{Evidence, Failure, Phases, Report, Usage};
+use crate::report::{Evidence, Failure, Fault, Outcome, Phases, Process, Report, Role, Usage};
 use crate::sandbox::command::{Descriptors, Launch, Start, Waiting};
 use crate::sandbox::rootfs::Mounts;
-use crate::sandbox::{Sandbox, command, files_in, files_out, kill, prepare};
+use crate::sandbox::{COMMAND_ID, Sandbox, command, files_in, files_out, kill, prepare};
 use crate::seccomp::Filters;
 use crate::supervise::{Facts, Post, Seen, Worker, outcome, unix_us, watch};
 use crate::sys::clone::Child;
@@ -63,7 +66,16 @@ struct Observed {
     end: End,
     cwd_errno: Option<i32>,
     usage: GroupUsage,
+    told: Told,
     phases: Phases,
+}
+
+/// What the kernel's log says of it.
+#[derive(Default)]
+struct Told {
+    main: Option<Pid>,
+    oom: OomKills,
+    fault: Option<Fault>,
 }
 
 pub(crate) fn run(
@@ -108,6 +120,9 @@ fn run_in(
     loaded: &Loaded<'_>,
     accepted_us: u64,
 ) -> Result<(Observed, Mounts), Failure> {
+    if let Some(log) = &jail.kernel_log {
+        log.skip_to_end();
+    }
     let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
     let prepared_us = unix_us();
     let started = start(jail, plan, descriptors, group, loaded, &sandbox);
@@ -127,6 +142,7 @@ fn run_in(
         let detail = format!("the command's process was killed by signal {:?}", end.reaped.exit_signal);
         return Err(Failure::new("start_command", 0, detail));
     }
+    let told = told(jail, plan, group, child.as_ref(), &end.reaped, &usage);
     let phases = Phases {
         accepted_us,
         prepared_us,
@@ -134,7 +150,27 @@ fn run_in(
         ended_us: seen.ended_us,
         collected_us: 0,
     };
-    Ok((Observed { seen, end, cwd_errno, usage, phases }, sandbox.mounts))
+    Ok((Observed { seen, end, cwd_errno, usage, told, phases }, sandbox.mounts))
+}
+
+/// Asks the kernel's log where it may have something to say. Every line is there by now: who wrote it is dead.
+fn told(
+    jail: &Jail,
+    plan: &Plan,
+    group: &Group,
+    child: Option<&Child>,
+    reaped: &Reaped,
+    usage: &GroupUsage,
+) -> Told {
+    let mut told = Told { main: child.map(|child| child.pid), ..Told::default() };
+    if let (Some(log), Some(main)) = (&jail.kernel_log, told.main) {
+        if usage.oom_kills > 0 {
+            told.oom = log.oom_kills(&group.memory_path(), jail.base.uid_base() + COMMAND_ID);
+        } else if reaped.exit_signal.is_some_and(may_be_a_fault) {
+            told.fault = log.fault(main, plan.limits.stack_bytes.get());
+        }
+    }
+    told
 }
 
 /// The filters of one command.
@@ -176,6 +212,7 @@ fn start(
         let filters = loaded.recording.as_ref().unwrap_or(loaded.profile);
         command::start(&jail.base, sandbox, group, filters, &jail.missing, &launch)?
     };
+    let streams = Streams::of(descriptors.stdio());
     // The command has its own copies; readers of its output must see its end, not the jail's.
     drop(descriptors);
     let now = unix_us();
@@ -193,6 +230,7 @@ fn start(
                 group,
                 init: &sandbox.init,
                 limits: &plan.limits,
+                streams,
                 cpus: usable_cpus(jail),
                 recorder: loaded.recording.as_ref().map(|_| loaded.profile.recorder()),
             };
@@ -261,7 +299,7 @@ fn finish(plan: &Plan, mut observed: Observed, mounts: Mounts, group: Group) -> 
 
 fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, Failure> {
     let usage = usage(observed);
-    let Observed { seen, end, cwd_errno, usage: counted, phases } = observed;
+    let Observed { seen, end, cwd_errno, usage: counted, phases, .. } = observed;
     let started = seen.exec_errno.is_none() && cwd_errno.is_none();
     let facts = Facts {
         exit_code: end.reaped.exit_code.filter(|_| started),
@@ -276,8 +314,10 @@ fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, F
         cpu_us: usage.cpu_user_us + usage.cpu_system_us,
         wall_us: usage.wall_us,
     };
-    let evidence = evidence(plan, &facts, end.left_running, mounts)?;
-    Ok(Report { outcome: outcome(&facts, &plan.limits), evidence, usage, phases: *phases, files: Vec::new() })
+    let outcome = outcome(&facts, &plan.limits);
+    let mut evidence = evidence(plan, &facts, end.left_running, mounts)?;
+    explain(&mut evidence, observed, &outcome);
+    Ok(Report { outcome, evidence, usage, phases: *phases, files: Vec::new() })
 }
 
 fn evidence(plan: &Plan, facts: &Facts, left_running: u64, mounts: &Mounts) -> Result<Evidence, Failure> {
@@ -297,7 +337,39 @@ fn evidence(plan: &Plan, facts: &Facts, left_running: u64, mounts: &Mounts) -> R
         inodes_full: occupied.inodes_free == 0 || inodes_used >= plan.limits.inodes.get(),
         busy_millis: u32::try_from(busy_millis).unwrap_or(u32::MAX),
         left_running,
+        ..Evidence::default()
     })
+}
+
+/// Adds what was seen and told to what was counted.
+fn explain(evidence: &mut Evidence, observed: &Observed, outcome: &Outcome) {
+    let Observed { seen, told, usage, .. } = observed;
+    evidence.caller.clone_from(&seen.caller);
+    evidence.at_kill = seen.looked.as_ref().map(|looked| looked.at_kill.clone());
+    evidence.oom_elsewhere = told.oom.elsewhere;
+    evidence.oom_victims = oom_victims(observed);
+    if let (Outcome::Signalled { signal }, true) = (outcome, seen.natural) {
+        evidence.fault.clone_from(&told.fault);
+        evidence.signal_origin = signal_origin(*signal, told.fault.is_some(), usage.peak_pids);
+    }
+}
+
+/// Dead by now, so that a pid inside is known only of those that were still seen.
+fn oom_victims(observed: &Observed) -> Vec<Process> {
+    let Observed { seen, told, .. } = observed;
+    let pids = seen.looked.as_ref().map_or(&[][..], |looked| &looked.pids);
+    let of = |victim: &Victim| {
+        let host = Pid::from_raw(victim.pid);
+        Process {
+            pid: pids.iter().find(|(pid, _)| Some(*pid) == host).map(|(_, inner)| *inner),
+            name: victim.name.clone(),
+            role: if host.is_some() && host == told.main { Role::Main } else { Role::Descendant },
+            cpu_us: None,
+            activity: None,
+            waits_in: None,
+        }
+    };
+    told.oom.victims.iter().map(of).collect()
 }
 
 fn usage(observed: &Observed) -> Usage {

@@ -11,6 +11,7 @@ use rustix::process::{WaitId, WaitIdOptions};
 
 use crate::base::Base;
 use crate::cgroup::{Group, Hierarchies};
+use crate::evidence::KernelLog;
 use crate::execution::{self, NotRun, Ran, Recording};
 use crate::layers::Missing;
 use crate::plan::{Plan, Profile};
@@ -42,6 +43,8 @@ pub(crate) struct Jail {
     pub(crate) base: Base,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) missing: Missing,
+    /// Where it can be read.
+    pub(crate) kernel_log: Option<KernelLog>,
     filters: Vec<(Profile, Filters)>,
     commands: u64,
     held: Option<Held>,
@@ -105,6 +108,7 @@ impl Jail {
         let missing = Missing::of(&setup.allow_missing, setup.filters)?;
         // While the host's mounts are still in sight.
         let hierarchies = Hierarchies::detect()?;
+        let kernel_log = KernelLog::open();
         let base = Base::enter(setup.uid_base)?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
             .map_err(Failure::of("stdin", "keep the worker's socket"))?;
@@ -114,6 +118,7 @@ impl Jail {
             base,
             hierarchies,
             missing,
+            kernel_log,
             filters: Vec::new(),
             commands: 0,
             held: None,

@@ -16,6 +16,7 @@ pub mod uid_range;
 pub mod wire;
 
 mod base;
+mod evidence;
 mod execution;
 mod jail;
 mod layers;

@@ -76,6 +76,104 @@ pub struct Evidence {
     pub busy_millis: u32,
     /// Processes still alive when the main process ended; all were killed.
     pub left_running: u64,
+    /// Who made the forbidden call.
+    pub caller: Option<Process>,
+    /// Whom the OOM killer took, as far as the kernel's log tells: a few of `oom_kills`.
+    pub oom_victims: Vec<Process>,
+    /// The memory that ran out was the host's or that of a group above, not the command's own.
+    pub oom_elsewhere: Option<bool>,
+    /// When the jail ended the command while its main process was alive.
+    pub at_kill: Option<AtKill>,
+    /// Where `exit_signal` came from, when it ended the command by itself.
+    pub signal_origin: Option<SignalOrigin>,
+    pub fault: Option<Fault>,
+}
+
+/// Most processes that [`AtKill`] shows.
+pub const MAX_PROCESSES_SHOWN: usize = 8;
+
+/// A process of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// As the sandbox numbers it.
+    pub pid: Option<u32>,
+    /// What it calls itself (comm): at most 15 bytes, any.
+    pub name: Vec<u8>,
+    pub role: Role,
+    /// User and system time, to a hundredth of a second.
+    pub cpu_us: Option<u64>,
+    pub activity: Option<Activity>,
+    /// The system call that it waits in.
+    pub waits_in: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Role {
+    Main,
+    Descendant,
+}
+
+/// What a process was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Activity {
+    /// On a CPU, or waiting for one.
+    Running,
+    /// By a stopping signal.
+    Stopped,
+    /// Dead, and not yet waited for by its parent.
+    Ended,
+    ReadingStdin,
+    WritingStdout,
+    WritingStderr,
+    /// Another descriptor.
+    Reading,
+    Writing,
+    WaitingForChild,
+    /// For some time.
+    Sleeping,
+    /// poll, select, epoll: of which descriptors is not known.
+    WaitingForEvents,
+    WaitingForLock,
+    WaitingForSignal,
+    /// In another call, or in none.
+    Waiting,
+}
+
+/// The sandbox in the moment before it was killed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtKill {
+    pub processes: u64,
+    /// How many of them there was time to look at, the main one first.
+    pub looked_at: u64,
+    /// Processes and threads, as the pids limit counts them.
+    pub tasks: Option<u64>,
+    /// The main process, then the others by the CPU time that they used; at most [`MAX_PROCESSES_SHOWN`].
+    pub shown: Vec<Process>,
+    /// The one that explains why nothing went on, where none was running.
+    pub held_up: Option<Process>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SignalOrigin {
+    /// There was never another process in its sandbox.
+    Itself,
+    /// A process of its sandbox, which may have been itself.
+    Sandbox,
+    /// The kernel, for an instruction that could not be carried out.
+    Fault,
+}
+
+/// Where the main process crashed, as the kernel's log tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// `segfault`, `invalid opcode` ...; the kernel's own word.
+    pub kind: String,
+    /// What was accessed.
+    pub address: Option<u64>,
+    pub instruction: u64,
+    pub stack: u64,
+    /// The access was at the stack pointer, where no stack was left.
+    pub at_stack_edge: Option<bool>,
 }
 
 /// What a command consumed. Microseconds and bytes.

@@ -4,6 +4,7 @@
 
 pub(crate) mod bytes;
 pub(crate) mod event;
+pub(crate) mod evidence;
 pub(crate) mod image;
 pub(crate) mod job;
 pub(crate) mod result;

@@ -5,6 +5,7 @@ use kiln_proto::v1;
 use serde::Serialize;
 
 use super::bytes::{Blob, base64_of};
+use super::evidence::Evidence;
 use super::word;
 
 #[derive(Clone, Debug, Serialize)]
@@ -51,23 +52,6 @@ macro_rules! optional_fields {
         }
     };
 }
-
-optional_fields!(
-    /// Measured facts; absent where the kernel does not tell.
-    Evidence {
-        exit_code: i32,
-        exit_signal: i32,
-        exec_errno: i32,
-        oom_kills: u64,
-        pids_refused: u64,
-        disk_used_bytes: u64,
-        disk_full: bool,
-        inodes_used: u64,
-        inodes_full: bool,
-        busy_millis: u32,
-        left_running: u64,
-    }
-);
 
 optional_fields!(
     /// What a command consumed; absent where the kernel does not tell.

@@ -1,5 +1,6 @@
 //! Outcomes in a few words.
 
+use kiln_proto::model::signal_name;
 use kiln_proto::v1::{self, OutcomeKind};
 
 use crate::json::word;
@@ -11,7 +12,8 @@ pub(crate) fn in_short(outcome: Option<&v1::Outcome>) -> String {
         OutcomeKind::Exited => format!("exited {}", outcome.code.unwrap_or_default()),
         OutcomeKind::Signalled => {
             let number = outcome.signal.unwrap_or_default();
-            format!("signal {number} {}", signal_name(number)).trim_end().to_owned()
+            signal_name(number)
+                .map_or_else(|| format!("signal {number}"), |name| format!("signal {number} {name}"))
         }
         OutcomeKind::Limit => format!("limit {}", word(outcome.limit().as_str_name(), "LIMIT_NAME_")),
         // The call's name comes from the kernel's table, not from the job.
@@ -26,31 +28,6 @@ pub(crate) fn in_short(outcome: Option<&v1::Outcome>) -> String {
 pub(crate) fn needs_sentence(outcome: &v1::Outcome) -> bool {
     let never_ran = outcome.evidence.as_ref().is_some_and(|evidence| evidence.exec_errno.is_some());
     outcome.kind() != OutcomeKind::Exited || never_ran
-}
-
-fn signal_name(number: i32) -> &'static str {
-    // signal(7), the numbers that x86 and ARM share.
-    match number {
-        1 => "SIGHUP",
-        2 => "SIGINT",
-        3 => "SIGQUIT",
-        4 => "SIGILL",
-        5 => "SIGTRAP",
-        6 => "SIGABRT",
-        7 => "SIGBUS",
-        8 => "SIGFPE",
-        9 => "SIGKILL",
-        10 => "SIGUSR1",
-        11 => "SIGSEGV",
-        12 => "SIGUSR2",
-        13 => "SIGPIPE",
-        14 => "SIGALRM",
-        15 => "SIGTERM",
-        24 => "SIGXCPU",
-        25 => "SIGXFSZ",
-        31 => "SIGSYS",
-        _ => "",
-    }
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ impl ControlGroup {
         self.directory.as_fd()
     }
 
+    /// Below the root that it was made in.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn open(&self, file: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         openat(&self.directory, file, flags | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty())
     }

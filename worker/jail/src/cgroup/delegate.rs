@@ -72,7 +72,8 @@ impl Controllers {
 }
 
 /// Goes from the worker's own group towards the top of the mount, to the first group that can be used.
-pub(super) fn settle(top: BorrowedFd<'_>, own: &str) -> Result<(OwnedFd, Controllers), Failure> {
+/// With its path below the top: empty, or with a `/` in front of each name.
+pub(super) fn settle(top: BorrowedFd<'_>, own: &str) -> Result<(OwnedFd, String, Controllers), Failure> {
     let mut path: Vec<&str> = own.split('/').filter(|part| !part.is_empty()).collect();
     if path.last() == Some(&LEAF) {
         path.pop();
@@ -83,7 +84,10 @@ pub(super) fn settle(top: BorrowedFd<'_>, own: &str) -> Result<(OwnedFd, Control
             failure("cgroup_detect", errno, format!("enable controllers below the group /{}", path.join("/")))
         })?;
         match settled {
-            Some(settled) => return Ok(settled),
+            Some((group, enabled)) => {
+                let below_top = path.iter().map(|name| format!("/{name}")).collect();
+                return Ok((group, below_top, enabled));
+            }
             None if path.pop().is_some() => {}
             None => {
                 return Err(failure(

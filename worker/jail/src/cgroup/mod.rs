@@ -130,6 +130,15 @@ impl Group {
         }
     }
 
+    /// The CPU rate holds no more: throttled processes take long to die, and hold locks meanwhile.
+    pub fn lift_rate(&self) -> Result<(), Failure> {
+        match &self.0 {
+            AnyGroup::V1(group) => group.lift_rate(),
+            AnyGroup::V2(group) => group.lift_rate(),
+        }
+        .map_err(|errno| failure("cgroup_kill", errno, "lift the CPU rate"))
+    }
+
     /// CPU time of every process that is or was in the group.
     pub fn cpu_us(&self) -> Result<u64, Failure> {
         match &self.0 {
@@ -193,7 +202,7 @@ impl Group {
         }
     }
 
-    /// Sends SIGKILL to every process of the group, and lifts its CPU rate: throttled processes take long to die.
+    /// Sends SIGKILL to every process of the group, and lifts its CPU rate.
     pub fn kill(&self) -> Result<(), Failure> {
         match &self.0 {
             AnyGroup::V1(group) => group.kill(),
@@ -218,6 +227,23 @@ impl Group {
             AnyGroup::V2(group) => group.processes(),
         }
         .map_err(reading("processes of the group"))
+    }
+
+    /// Processes and threads in the group, as the pids limit counts them.
+    pub fn tasks(&self) -> Result<u64, Failure> {
+        match &self.0 {
+            AnyGroup::V1(group) => group.tasks(),
+            AnyGroup::V2(group) => group.tasks(),
+        }
+        .map_err(reading("number of tasks"))
+    }
+
+    /// The group that memory is charged to, as the kernel's log names it where this is the host's own cgroup namespace.
+    pub fn memory_path(&self) -> String {
+        match &self.0 {
+            AnyGroup::V1(group) => group.memory_path(),
+            AnyGroup::V2(group) => group.memory_path(),
+        }
     }
 
     pub fn usage(&self) -> Result<GroupUsage, Failure> {

@@ -15,6 +15,16 @@ pub(super) enum MountKind {
     V2,
 }
 
+impl CgroupMount {
+    /// Whether it is of a v1 hierarchy with this controller.
+    pub(super) fn has(&self, controller: &str) -> bool {
+        match &self.kind {
+            MountKind::V1 { controllers } => controllers.iter().any(|name| name == controller),
+            MountKind::V2 => false,
+        }
+    }
+}
+
 /// Parses `/proc/self/mountinfo` (proc(5)): optional fields end at a lone `-`, then type, source, super options.
 pub(super) fn cgroup_mounts(mountinfo: &str) -> Vec<CgroupMount> {
     mountinfo.lines().filter_map(cgroup_mount).collect()

@@ -35,6 +35,8 @@ pub(super) struct Hierarchies {
     cpuset: Option<Rc<OwnedFd>>,
     blkio: Option<Rc<OwnedFd>>,
     unified: Option<Rc<OwnedFd>>,
+    /// Group that the memory hierarchy's mount shows as its top.
+    memory_top: Rc<str>,
     swap_on: bool,
     prepared: RefCell<Vec<String>>,
 }
@@ -45,6 +47,7 @@ pub(super) struct Group {
     cpuacct: Rc<ControlGroup>,
     memory: Rc<ControlGroup>,
     pids: Rc<ControlGroup>,
+    memory_top: Rc<str>,
     blkio: Option<Rc<ControlGroup>>,
     /// Every v1 group once, also where controllers share a mount.
     all: Vec<Rc<ControlGroup>>,
@@ -67,10 +70,7 @@ impl Hierarchies {
     pub(super) fn detect(mounts: &[CgroupMount]) -> Result<Self, Failure> {
         let mut opened: Vec<(usize, Rc<OwnedFd>)> = Vec::new();
         let mut find = |controller: &str| -> Result<Option<Rc<OwnedFd>>, Failure> {
-            let at = mounts.iter().rposition(
-                |mount| matches!(&mount.kind, MountKind::V1 { controllers } if controllers.iter().any(|name| name == controller)),
-            );
-            let Some(at) = at else { return Ok(None) };
+            let Some(at) = mounts.iter().rposition(|mount| mount.has(controller)) else { return Ok(None) };
             if let Some((_, directory)) = opened.iter().find(|(index, _)| *index == at) {
                 return Ok(Some(Rc::clone(directory)));
             }
@@ -92,6 +92,11 @@ impl Hierarchies {
             cpuset: find("cpuset")?,
             blkio: find("blkio")?,
             unified: open_unified(mounts)?,
+            memory_top: mounts
+                .iter()
+                .rfind(|mount| mount.has("memory"))
+                .map_or("/", |mount| &mount.root)
+                .into(),
             swap_on: swap_is_on(),
             prepared: RefCell::default(),
         })
@@ -178,6 +183,7 @@ impl Hierarchies {
             pids_events: pids.open("pids.events", OFlags::RDONLY).map_err(opening)?,
             cpu_usage: cpuacct.open("cpuacct.usage", OFlags::RDONLY).map_err(opening)?,
             quota_us: cpu_quota_us(limits, cpus),
+            memory_top: Rc::clone(&self.memory_top),
             // Last: nothing that can fail may come after it, as undoing knows the v1 groups only.
             unified: self.unified.as_ref().map(|root| Unified::create(root, &builder.path)).transpose()?,
             cpu,
@@ -250,11 +256,15 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        let lifted = match self.quota_us {
+        let lifted = self.lift_rate();
+        self.kill_all().and(lifted)
+    }
+
+    pub(super) fn lift_rate(&self) -> Result<(), Errno> {
+        match self.quota_us {
             Some(_) => self.cpu.write("cpu.cfs_quota_us", "-1"),
             None => Ok(()),
-        };
-        self.kill_all().and(lifted)
+        }
     }
 
     fn kill_all(&self) -> Result<(), Errno> {
@@ -284,6 +294,14 @@ impl Group {
 
     pub(super) fn processes(&self) -> Result<Vec<Pid>, Errno> {
         self.pids.processes("cgroup.procs")
+    }
+
+    pub(super) fn tasks(&self) -> Result<u64, Errno> {
+        number(&self.pids.read("pids.current")?)
+    }
+
+    pub(super) fn memory_path(&self) -> String {
+        format!("{}/{}", self.memory_top.trim_end_matches('/'), self.memory.path())
     }
 
     pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {

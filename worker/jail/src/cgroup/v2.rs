@@ -21,6 +21,8 @@ use crate::report::Failure;
 #[derive(Debug)]
 pub(super) struct Hierarchy {
     base: Rc<OwnedFd>,
+    /// Its path in the unified hierarchy, without a `/` at the end.
+    base_path: Rc<str>,
     enabled: Controllers,
     swap_on: bool,
     prepared: RefCell<Vec<String>>,
@@ -33,6 +35,7 @@ pub(super) struct Group {
     memory_events: OwnedFd,
     pids_events: OwnedFd,
     cpu_stat: OwnedFd,
+    base_path: Rc<str>,
     quota_us: Option<u64>,
 }
 
@@ -51,8 +54,15 @@ impl Hierarchy {
             let detail = "the cgroup mount is not of this cgroup namespace: mount cgroup2 anew, or share the host's namespace";
             failure("cgroup_detect", Errno::XDEV, detail)
         })?;
-        let (base, enabled) = delegate::settle(top.as_fd(), own)?;
-        Ok(Some(Self { base: Rc::new(base), enabled, swap_on: swap_is_on(), prepared: RefCell::default() }))
+        let (base, below_top, enabled) = delegate::settle(top.as_fd(), own)?;
+        let base_path = [mount.root.trim_end_matches('/'), &below_top].concat().into();
+        Ok(Some(Self {
+            base: Rc::new(base),
+            base_path,
+            enabled,
+            swap_on: swap_is_on(),
+            prepared: RefCell::default(),
+        }))
     }
 
     pub(super) fn create(
@@ -101,7 +111,8 @@ impl Hierarchy {
         match self.limit(&group, limits, cpus).and_then(|()| open_files(&group).map_err(making)) {
             Ok([events, memory_events, pids_events, cpu_stat]) => {
                 let quota_us = cpu_quota_us(limits, cpus);
-                Ok(Group { group, events, memory_events, pids_events, cpu_stat, quota_us })
+                let base_path = Rc::clone(&self.base_path);
+                Ok(Group { group, events, memory_events, pids_events, cpu_stat, base_path, quota_us })
             }
             Err(failure) => {
                 let _ = group.remove(None);
@@ -178,16 +189,20 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        let lifted = match self.quota_us {
-            Some(_) => self.group.write("cpu.max", "max"),
-            None => Ok(()),
-        };
+        let lifted = self.lift_rate();
         let killed = match self.group.write("cgroup.kill", "1") {
             // Before 5.14.
             Err(Errno::NOENT) => self.kill_by_list(),
             killed => killed,
         };
         killed.and(lifted)
+    }
+
+    pub(super) fn lift_rate(&self) -> Result<(), Errno> {
+        match self.quota_us {
+            Some(_) => self.group.write("cpu.max", "max"),
+            None => Ok(()),
+        }
     }
 
     /// For kernels that cannot kill a group.
@@ -201,6 +216,14 @@ impl Group {
 
     pub(super) fn processes(&self) -> Result<Vec<Pid>, Errno> {
         self.group.processes("cgroup.procs")
+    }
+
+    pub(super) fn tasks(&self) -> Result<u64, Errno> {
+        self.group.read("pids.current")?.trim().parse().map_err(|_| Errno::BADMSG)
+    }
+
+    pub(super) fn memory_path(&self) -> String {
+        format!("{}/{}", self.base_path, self.group.path())
     }
 
     pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {

@@ -81,6 +81,10 @@ impl Descriptors {
         Ok(Self { stdio, files_in })
     }
 
+    pub(crate) fn stdio(&self) -> &[OwnedFd; 3] {
+        &self.stdio
+    }
+
     pub(crate) fn files_in(&self) -> &[OwnedFd] {
         &self.files_in
     }

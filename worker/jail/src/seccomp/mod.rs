@@ -21,7 +21,8 @@ use self::tables::Abi;
 use crate::plan::{CustomProfile, Profile};
 use crate::report::Failure;
 use crate::sys::seccomp::{
-    Instruction, Notification, Wakeup, install_with_listener, receive as receive_notification, respond,
+    Instruction, Notification, Wakeup, install_with_listener, is_waiting, receive as receive_notification,
+    respond,
 };
 
 pub use self::answers::{Answers, Convention, call_name};
@@ -52,6 +53,20 @@ pub struct ForbiddenCall {
     pub args: [u64; 6],
     /// Thread that made it, in the pid namespace of the receiver; 0 when it is not visible there.
     pub pid: u32,
+    /// For [`ForbiddenCall::still_waits`].
+    id: u64,
+}
+
+impl ForbiddenCall {
+    /// Whether what was learnt by `pid` is of who made the call: it cannot have ended and been replaced since.
+    pub fn still_waits(&self, listener: BorrowedFd<'_>) -> bool {
+        is_waiting(listener, self.id)
+    }
+}
+
+/// Name of a call of this machine's own ABI.
+pub(crate) fn native_call_name(number: u32) -> String {
+    Abi::NATIVE.call_name(number)
 }
 
 /// Checks the policy of a custom profile: everything that can be wrong with it is found here. `file` names it in errors.
@@ -150,6 +165,7 @@ impl From<&Notification> for ForbiddenCall {
             arch: abi.name(),
             args: notification.args,
             pid: notification.pid,
+            id: notification.id,
         }
     }
 }

@@ -14,9 +14,10 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::cgroup::Group;
+use crate::evidence::{self, Looked, Streams};
 use crate::learned::Learned;
 use crate::plan::Limits;
-use crate::report::Failure;
+use crate::report::{Failure, Process};
 use crate::sandbox::handshake::{self, Message};
 use crate::seccomp::{self, ForbiddenCall, Recorder, Verdict};
 use crate::sys::clone::Child;
@@ -32,6 +33,7 @@ pub(crate) struct Post<'a> {
     pub(crate) group: &'a Group,
     pub(crate) init: &'a Child,
     pub(crate) limits: &'a Limits,
+    pub(crate) streams: Streams,
     /// CPUs that the command may use.
     pub(crate) cpus: u32,
     /// Answers every call of a command that is recorded.
@@ -56,6 +58,12 @@ pub(crate) struct Seen {
     pub(crate) cpu_before_us: u64,
     pub(crate) exec_errno: Option<i32>,
     pub(crate) forbidden: Option<ForbiddenCall>,
+    /// Who made it.
+    pub(crate) caller: Option<Process>,
+    /// Its processes, where the main one was alive at the end and must be killed.
+    pub(crate) looked: Option<Looked>,
+    /// The main process ended by itself.
+    pub(crate) natural: bool,
     pub(crate) asked: Option<KillReason>,
     pub(crate) worker: Worker,
     pub(crate) learned: Option<Learned>,
@@ -106,6 +114,7 @@ pub(crate) fn watch(
     watch.seen.ended_us = unix_us();
     watch.last_look()?;
     watch.seen.learned = watch.post.recorder.take().map(Recorder::finish);
+    watch.look_before_the_kill();
     Ok(watch.seen)
 }
 
@@ -217,7 +226,7 @@ impl Watch<'_> {
     /// jail from its limits.
     fn take_call(&mut self, listener: BorrowedFd<'_>) -> Result<Next, Failure> {
         let Some(call) = seccomp::take(listener)? else { return Ok(Next::Watch) };
-        match self.judge(&call) {
+        match self.judge(listener, &call) {
             Verdict::Forbid => return Ok(Next::Stop),
             Verdict::Continue => seccomp::answer(listener, &call, None)?,
             Verdict::Return(errno) => seccomp::answer(listener, &call, Some(errno))?,
@@ -226,10 +235,13 @@ impl Watch<'_> {
     }
 
     /// Only a recorded command's calls are not all forbidden.
-    fn judge(&mut self, call: &Notification) -> Verdict {
+    fn judge(&mut self, listener: BorrowedFd<'_>, call: &Notification) -> Verdict {
         let verdict = self.post.recorder.as_mut().map_or(Verdict::Forbid, |recorder| recorder.judge(call));
         if verdict == Verdict::Forbid {
-            self.seen.forbidden = Some(ForbiddenCall::from(call));
+            let call = ForbiddenCall::from(call);
+            let caller = evidence::caller(call.pid, self.child);
+            self.seen.caller = caller.filter(|_| call.still_waits(listener));
+            self.seen.forbidden = Some(call);
         }
         verdict
     }
@@ -276,7 +288,7 @@ impl Watch<'_> {
         {
             left -= 1;
             if let Some(call) = seccomp::take(listener)? {
-                self.judge(&call);
+                self.judge(listener, &call);
             }
         }
         // Not to be waited for: a command that was ended before exec says nothing.
@@ -284,6 +296,17 @@ impl Watch<'_> {
             self.hear_command()?;
         }
         Ok(())
+    }
+
+    /// Nothing to look at where the main process has ended, and nothing to explain where a call does.
+    fn look_before_the_kill(&mut self) {
+        self.seen.natural = state(self.child.pidfd.as_fd()).contains(PollFlags::IN);
+        if !self.seen.natural && self.seen.forbidden.is_none() {
+            // A process that executes a program holds a lock that looking needs while it frees its old memory (exec_mmap in
+            // fs/exec.c), which it must do before it can die anyway: at full speed. The kill lifts the rate too, and may fail.
+            let _ = self.post.group.lift_rate();
+            self.seen.looked = evidence::look(self.post.group, self.child, &self.post.streams);
+        }
     }
 
     fn tell_worker(&mut self, reply: &Reply, flags: SendFlags) {

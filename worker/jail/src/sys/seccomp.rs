@@ -98,6 +98,14 @@ pub(crate) fn respond(listener: BorrowedFd<'_>, id: u64, errno: Option<u16>) -> 
     if result < 0 { Err(last_errno()) } else { Ok(()) }
 }
 
+/// Whether the call is still waiting: only then is its pid still that of who made it (seccomp_unotify(2)).
+pub(crate) fn is_waiting(listener: BorrowedFd<'_>, id: u64) -> bool {
+    // SAFETY: the kernel reads eight bytes from a live u64.
+    let result =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw const id) };
+    result == 0
+}
+
 /// Whether this kernel knows the action: `SECCOMP_GET_ACTION_AVAIL`.
 pub(crate) fn action_available(action: u32) -> bool {
     // SAFETY: the kernel reads four bytes from a live u32.

@@ -236,11 +236,47 @@ impl Jail {
     }
 
     fn begin_as(&self, mut job: Job, request: fn(Box<Plan>) -> Request) -> Running {
+        let (stdin, feeder) = feed(std::mem::take(&mut job.stdin));
+        let (stdout, out) = drain();
+        self.begin_with(job, request, stdin, feeder, stdout, out)
+    }
+
+    /// Runs a job whose stdin is open and stays silent.
+    #[track_caller]
+    pub(crate) fn run_with_silent_stdin(&self, job: Job) -> Ran {
+        let (stdin, held) = std::io::pipe().expect("pipe");
+        let (stdout, out) = drain();
+        let running =
+            self.begin_with(job, Request::Run, stdin.into(), std::thread::spawn(|| ()), stdout, out);
+        let ran = self.end(running).expect("no infrastructure failure");
+        drop(held);
+        ran
+    }
+
+    /// Runs a job whose stdout is read only when it is over.
+    #[track_caller]
+    pub(crate) fn run_with_unread_stdout(&self, mut job: Job) -> Ran {
+        let (stdin, feeder) = feed(std::mem::take(&mut job.stdin));
+        let (held, stdout) = std::io::pipe().expect("pipe");
+        let running =
+            self.begin_with(job, Request::Run, stdin, feeder, stdout.into(), std::thread::spawn(Vec::new));
+        let ran = self.end(running).expect("no infrastructure failure");
+        drop(held);
+        ran
+    }
+
+    fn begin_with(
+        &self,
+        mut job: Job,
+        request: fn(Box<Plan>) -> Request,
+        stdin: OwnedFd,
+        feeder: JoinHandle<()>,
+        stdout: OwnedFd,
+        out: JoinHandle<Vec<u8>>,
+    ) -> Running {
         if job.plan.rootfs.parts.is_empty() {
             job.plan.rootfs.parts = self.parts();
         }
-        let (stdin, feeder) = feed(job.stdin);
-        let (stdout, out) = drain();
         let (stderr, err) = drain();
         let mut descriptors = vec![stdin, stdout, stderr];
         for content in &job.contents {
