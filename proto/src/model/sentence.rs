@@ -123,7 +123,7 @@ fn names(victims: &[Process], count: u64) -> String {
         return String::new();
     }
     let named = victims.iter().take(MAX_NAMES);
-    let text = named.map(|victim| name(victim)).collect::<Vec<_>>().join(", ");
+    let text = named.map(name).collect::<Vec<_>>().join(", ");
     let others = count > victims.len().min(MAX_NAMES) as u64;
     format!(": {text}{}", if others { " and others" } else { "" })
 }
