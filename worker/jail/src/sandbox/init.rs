@@ -25,6 +25,10 @@ const INIT_ID: u32 = 65_533;
 /// (namespaces(7)).
 const NAMESPACE_LIMITS: [&str; 8] = ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup", "time"];
 
+/// Inotify of one sandbox. The kernel counts it for who made the user namespace, too: without a share of its own one job
+/// takes all of the jail's user, 128 instances by default, from every other job (inc_ucount in kernel/ucount.c).
+const INOTIFY_LIMITS: [(&str, &str); 2] = [("instances", "8"), ("watches", "8192")];
+
 /// Clones init into new namespaces and waits until the sandbox stands.
 pub(crate) fn start(base: &Base, mounts: &Mounts) -> Result<Child, Failure> {
     let (ours, theirs) = handshake::pair()?;
@@ -93,6 +97,7 @@ fn assemble(mounts: &Mounts) -> Result<(), Failure> {
     move_onto(proc.as_fd(), target.as_fd(), "").map_err(Failure::of("attach_proc", "attach /proc"))?;
     // After fsmount, whose anonymous mount namespace counts too, and while /proc/sys is still in sight.
     limit_namespaces()?;
+    limit_inotify()?;
     pivot_into(root.as_fd()).map_err(Failure::of("pivot_root", "make the sandbox's root the root"))
 }
 
@@ -102,6 +107,16 @@ fn limit_namespaces() -> Result<(), Failure> {
         std::fs::write(path, "0").map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(0);
             Failure::new("limit_namespaces", errno, format!("forbid new {kind} namespaces"))
+        })?;
+    }
+    Ok(())
+}
+
+fn limit_inotify() -> Result<(), Failure> {
+    for (kind, most) in INOTIFY_LIMITS {
+        std::fs::write(format!("/proc/sys/user/max_inotify_{kind}"), most).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(0);
+            Failure::new("limit_inotify", errno, format!("limit inotify {kind}"))
         })?;
     }
     Ok(())
