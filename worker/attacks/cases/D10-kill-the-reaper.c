@@ -1,7 +1,7 @@
 // Tries: has pid 1 killed or confused so that its own end is never told: floods of orphans, of signals, and stopped children to reap.
 // Seen: sandboxes whose pid 1 is the supervisor; PID 1 that reaps in a signal handler.
 // Must: pid 1 goes on reaping; the outcome is the program's own end.
-// Case: row=D10 expect=exit:9 limits=pids:64
+// Case: row=D10 expect=exit:9 limits=pids:512
 #define _GNU_SOURCE
 #include <signal.h>
 #include <sys/wait.h>
