@@ -67,6 +67,8 @@ pub struct Evidence {
     pub oom_kills: u64,
     /// Forks refused by the pids limit.
     pub pids_refused: u64,
+    /// How long nobody could go on for lack of memory, where its limit was reached and the kernel tells.
+    pub memory_stalled_us: Option<u64>,
     /// Bytes of the writable tmpfs in use at the end, and whether it was full.
     pub disk_used_bytes: u64,
     pub disk_full: bool,

@@ -8,6 +8,7 @@
 mod control;
 mod delegate;
 mod mounts;
+mod shortage;
 mod survey;
 mod usage;
 mod v1;
@@ -24,6 +25,7 @@ use rustix::process::Pid;
 use crate::plan::Limits;
 use crate::report::Failure;
 
+pub use shortage::Shortage;
 pub(crate) use survey::{HostGroups, host_groups};
 pub use usage::GroupUsage;
 

@@ -1,5 +1,6 @@
 //! What a group of processes consumed, as the kernel's control files tell it. Pure parsing beside the type.
 
+use super::Shortage;
 use super::control::keyed;
 
 /// Usage of one group since it was made. `None` where this kernel does not tell.
@@ -18,6 +19,8 @@ pub struct GroupUsage {
     pub throttled_periods: Option<u64>,
     pub oom_kills: u64,
     pub pids_refused: u64,
+    /// `None` when it never reached its memory limit.
+    pub shortage: Option<Shortage>,
 }
 
 impl GroupUsage {

@@ -15,7 +15,9 @@ use rustix::process::Pid;
 
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::mounts::{CgroupMount, MountKind};
-use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on};
+use super::{
+    CPU_PERIOD_US, GroupUsage, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on,
+};
 use crate::plan::Limits;
 use crate::report::Failure;
 
@@ -310,6 +312,7 @@ impl Group {
             peak_pids: optional_number(self.pids.read_optional("pids.peak")?)?,
             oom_kills: self.oom_kills()?,
             pids_refused: self.pids_refused()?,
+            shortage: self.shortage()?,
             ..GroupUsage::default()
         };
         let sampled = self.cpuacct.read("cpuacct.stat")?;
@@ -324,6 +327,21 @@ impl Group {
             usage.take_blkio(&bytes);
         }
         Ok(usage)
+    }
+
+    fn shortage(&self) -> Result<Option<Shortage>, Errno> {
+        let limit = number(&self.memory.read("memory.limit_in_bytes")?)?;
+        let peak = number(&self.memory.read("memory.max_usage_in_bytes")?)?;
+        // memory.failcnt stays 0 here where the limit with swap is the same; a large folio may just not have fitted.
+        if peak < limit - limit / 16 {
+            return Ok(None);
+        }
+        // PSI belongs to the unified hierarchy, without any controller too.
+        let pressure = match &self.unified {
+            Some(unified) => unified.group.read_optional("memory.pressure")?,
+            None => None,
+        };
+        Ok(Some(Shortage::parse(pressure.as_deref(), &self.memory.read("memory.stat")?)))
     }
 
     pub(super) fn remove(self) -> Result<(), Errno> {

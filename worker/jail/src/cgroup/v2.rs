@@ -13,7 +13,9 @@ use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_a
 use super::delegate::{self, Controllers};
 use super::mounts::{CgroupMount, MountKind, below, unified_group};
 use super::v1::{CGROUP2_MAGIC, open_mount};
-use super::{CPU_PERIOD_US, GroupUsage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on};
+use super::{
+    CPU_PERIOD_US, GroupUsage, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on,
+};
 use crate::plan::Limits;
 use crate::report::Failure;
 
@@ -235,6 +237,7 @@ impl Group {
             peak_pids: self.group.read_optional("pids.peak")?.map(number).transpose()?,
             oom_kills: self.oom_kills()?,
             pids_refused: self.pids_refused()?,
+            shortage: self.shortage()?,
             ..GroupUsage::default()
         };
         usage.take_cpu_stat(&read_all(self.cpu_stat.as_fd())?);
@@ -242,6 +245,14 @@ impl Group {
             usage.take_io_stat(&bytes);
         }
         Ok(usage)
+    }
+
+    fn shortage(&self) -> Result<Option<Shortage>, Errno> {
+        if keyed(&read_all(self.memory_events.as_fd())?, "max").ok_or(Errno::NODATA)? == 0 {
+            return Ok(None);
+        }
+        let pressure = self.group.read_optional("memory.pressure")?;
+        Ok(Some(Shortage::parse(pressure.as_deref(), &self.group.read("memory.stat")?)))
     }
 
     pub(super) fn remove(self) -> Result<(), Errno> {

@@ -1,8 +1,9 @@
 //! From measured facts to exactly one outcome. Pure.
 //!
 //! Order: a forbidden call, memory (the kernel's counter, whatever the exit code), refused forks, what the worker
-//! asked for, CPU, wall, file size, the natural end.
+//! asked for, CPU or wall (which are memory where the time went into its shortage), file size, the natural end.
 
+use crate::cgroup::Shortage;
 use crate::plan::Limits;
 use crate::report::{LimitKind, Outcome};
 use crate::seccomp::ForbiddenCall;
@@ -11,6 +12,12 @@ use crate::wire::KillReason;
 /// Shell convention: the program was not found, or was found and could not be executed.
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
+
+/// A command that lost this part of its time to its memory limit was stopped by that limit ...
+const STARVED_PART: u64 = 3;
+/// ... or, where the kernel tells no such time, one that read so many times its memory again. Programs whose pages are
+/// taken away under them do it thousands of times in a few seconds.
+const STARVED_REREAD: u64 = 64;
 
 /// What was observed of one command.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +30,7 @@ pub(crate) struct Facts {
     pub(crate) asked: Option<KillReason>,
     pub(crate) oom_kills: u64,
     pub(crate) pids_refused: u64,
+    pub(crate) shortage: Option<Shortage>,
     pub(crate) peak_memory_bytes: u64,
     pub(crate) cpu_us: u64,
     pub(crate) wall_us: u64,
@@ -46,14 +54,28 @@ pub(crate) fn outcome(facts: &Facts, limits: &Limits) -> Outcome {
         }
         None => {}
     }
-    if facts.cpu_us > limits.cpu_us.get() {
+    // Reached is enough for wall: the watch ends at the limit, to the microsecond.
+    let (over_cpu, over_wall) = (facts.cpu_us > limits.cpu_us.get(), facts.wall_us >= limits.wall_us.get());
+    let spent_us = if over_cpu { facts.cpu_us } else { facts.wall_us };
+    if (over_cpu || over_wall) && is_starved(facts, spent_us, limits) {
+        return limit(LimitKind::Memory, limits.memory_bytes.get(), facts.peak_memory_bytes);
+    }
+    if over_cpu {
         return limit(LimitKind::Cpu, limits.cpu_us.get(), facts.cpu_us);
     }
-    // Reached is enough: the watch ends at the limit, to the microsecond.
-    if facts.wall_us >= limits.wall_us.get() {
+    if over_wall {
         return limit(LimitKind::Wall, limits.wall_us.get(), facts.wall_us);
     }
     natural_end(facts, limits)
+}
+
+/// Whether the time went into taking pages back and reading them again: a limit too small for the program to go on in,
+/// and with nothing to gain from more time. Found as the CPU limit, of a program that never reached its `main`.
+fn is_starved(facts: &Facts, spent_us: u64, limits: &Limits) -> bool {
+    facts.shortage.is_some_and(|shortage| match shortage.stalled_us {
+        Some(stalled_us) => stalled_us.saturating_mul(STARVED_PART) >= spent_us,
+        None => shortage.reread_bytes / STARVED_REREAD >= limits.memory_bytes.get(),
+    })
 }
 
 fn natural_end(facts: &Facts, limits: &Limits) -> Outcome {
@@ -124,6 +146,31 @@ mod tests {
         assert_eq!(which(|facts| facts.wall_us = 1_999_999), LimitKind::Wall);
         assert_eq!(which(|facts| facts.exit_signal = Some(libc::SIGSEGV)), LimitKind::FileSize);
         assert_eq!(outcome(&facts, &limits), Outcome::Signalled { signal: libc::SIGSEGV });
+    }
+
+    #[test]
+    fn time_lost_to_a_shortage_of_memory_is_the_memory_limit() {
+        let limits = example().limits;
+        let memory = limits.memory_bytes.get();
+        let which = |cpu_us, wall_us, stalled_us, reread_bytes| {
+            let shortage = Some(Shortage { stalled_us, reread_bytes });
+            let facts = Facts { cpu_us, wall_us, shortage, ..Facts::default() };
+            match outcome(&facts, &limits) {
+                Outcome::Limit { which, .. } => Some(which),
+                _ => None,
+            }
+        };
+        assert_eq!(which(1_200_000, 1_800_000, Some(400_000), 0), Some(LimitKind::Memory), "of the CPU time");
+        assert_eq!(which(1_200_000, 1_800_000, Some(399_999), u64::MAX), Some(LimitKind::Cpu));
+        assert_eq!(which(1_000, 2_100_000, Some(699_999), 0), Some(LimitKind::Wall));
+        assert_eq!(
+            which(1_000, 2_000_000, Some(1_900_000), 0),
+            Some(LimitKind::Memory),
+            "waiting for the disk"
+        );
+        assert_eq!(which(1_000_001, 1_200_000, None, 64 * memory), Some(LimitKind::Memory));
+        assert_eq!(which(1_000_001, 1_200_000, None, 64 * memory - 1), Some(LimitKind::Cpu));
+        assert_eq!(which(1_000, 1_000, Some(1_000), u64::MAX), None, "it ended by itself");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::harness::{Jail, Job, MIB, Ran, count};
+use kiln_jail::plan::Part;
 use kiln_jail::report::{LimitKind, Outcome};
 use kiln_jail::wire::{KillReason, Reply};
 
@@ -214,6 +215,34 @@ fn a_memory_limit_too_small_to_start_in_is_the_memory_limit() {
         let job = Job::perl("$x = 'x' x (32 << 20)").limit(|limits| limits.memory_bytes = count(kib << 10));
         assert_eq!(limit_of(&jail.run(job)).0, LimitKind::Memory, "{kib} KiB");
     }
+}
+
+/// Found as the CPU limit: near its memory limit a command reads the same pages of its image again and again, each time
+/// taken away for the next, and nothing is ever killed.
+#[test]
+fn pages_of_the_image_read_again_and_again_are_the_memory_limit() {
+    let jail = Jail::start();
+    let image = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("on a disk");
+    let path = image.path().join("pages");
+    std::fs::write(&path, vec![b'x'; 48 * MIB as usize]).expect("write");
+    let file = std::fs::File::open(&path).expect("open");
+    // Whoever reads them first is charged for them: it shall be the command.
+    file.sync_all().expect("sync");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("fadvise");
+    let touch = "import mmap, random; f = open('/opt/pages'); m = mmap.mmap(f.fileno(), 0, prot=mmap.PROT_READ)\n\
+                 while 1: m[random.randrange(len(m))]";
+    let mut job = Job::new(&["/usr/bin/python3", "-c", touch]).limit(|limits| {
+        limits.memory_bytes = count(24 * MIB);
+        limits.cpu_us = count(1_000_000);
+    });
+    job.plan.rootfs.parts = jail.parts();
+    let source = image.path().as_os_str().as_encoded_bytes().to_vec();
+    job.plan.rootfs.parts.push(Part { source, target: b"/opt".to_vec() });
+    let ran = jail.run(job);
+    assert_eq!(limit_of(&ran).0, LimitKind::Memory, "{:?}", ran.report);
+    let evidence = &ran.report.evidence;
+    assert_eq!(evidence.oom_kills, 0, "nothing to kill: {evidence:?}");
+    assert!(evidence.memory_stalled_us.is_none_or(|us| us > 300_000), "{evidence:?}");
 }
 
 #[test]
