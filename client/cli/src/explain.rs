@@ -72,13 +72,21 @@ async fn plans(spec: &JobSpec, runner: &Runner) -> Result<Vec<Planned>, Failure>
             plans.push(Planned {
                 step: step.name.to_string(),
                 command: command.name.to_string(),
-                explanation: plan.explain(),
+                explanation: on_this_kernel(plan.explain()),
                 plan,
                 pending,
             });
         }
     }
     Ok(plans)
+}
+
+/// Without Landlock the command does not run, which doctor tells.
+fn on_this_kernel(explanation: Explanation) -> Explanation {
+    match kiln_jail::landlock::abi() {
+        Ok(abi) => explanation.on_landlock(abi),
+        Err(_) => explanation,
+    }
 }
 
 impl Planned {

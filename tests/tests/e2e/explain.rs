@@ -46,3 +46,21 @@ fn more_disk_than_memory_is_warned_of() {
     let all = format!("{}{}", said.text(), said.stderr).to_lowercase();
     assert!(all.contains("disk") && all.contains("memory") && all.contains("warn"), "{said}");
 }
+
+/// The same words in both places, whatever the kernel has.
+#[test]
+fn what_this_kernels_landlock_leaves_to_other_layers_is_said() {
+    let doctor = kiln(["doctor", "--json"]).said().json();
+    let findings = doctor["findings"].as_array().unwrap_or_else(|| panic!("{doctor:#}"));
+    let found = findings.iter().find(|finding| finding["what"] == "Landlock ABI").expect("a finding");
+    let seen = found["seen"].as_str().expect("text");
+    let (abi, others) = seen.split_once(": held by other layers alone: ").unwrap_or((seen, ""));
+    let explained = kiln(["run", "--explain", "--", "true"]).said().exits(0).text();
+    let expected = match others {
+        "" => "no TCP, no signal or abstract socket to the outside".to_owned(),
+        others => format!("this kernel's ABI {abi} leaves to other layers: {others}"),
+    };
+    assert!(explained.contains(&expected), "{expected}: {explained}");
+    let number: i32 = abi.split(';').next().expect("a word").parse().expect("a number");
+    assert_eq!(others.is_empty(), number >= 6, "{seen}");
+}

@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::landlock;
 use crate::plan::{Owner, Plan, Writes};
 
 /// Every step of carrying a plan out, and what its author may not have meant.
@@ -20,6 +21,20 @@ pub struct Explanation {
 pub struct Step {
     pub step: &'static str,
     pub what: String,
+}
+
+impl Explanation {
+    /// Says of the step `landlock` what a kernel of this ABI does.
+    #[must_use]
+    pub fn on_landlock(mut self, abi: i32) -> Self {
+        for step in self.steps.iter_mut().filter(|step| step.step == "landlock") {
+            step.what.push_str(&match landlock::covered_otherwise(abi) {
+                None => ", no TCP, no signal or abstract socket to the outside".to_owned(),
+                Some(others) => format!("; this kernel's ABI {abi} leaves to other layers: {others}"),
+            });
+        }
+        self
+    }
 }
 
 impl Plan {
@@ -129,11 +144,7 @@ impl Plan {
             Writes::Root => "write anywhere in the throwaway root",
             Writes::Work => "write in /work, /tmp and /dev/shm",
         };
-        add(
-            steps,
-            "landlock",
-            format!("restrict by Landlock: read and execute the root, {writable}, no TCP"),
-        );
+        add(steps, "landlock", format!("restrict by Landlock: read and execute the root, {writable}"));
         let profile = self.profile.name();
         add(steps, "seccomp", format!("allow the system calls of profile {profile}, report forbidden ones"));
         add(steps, "chdir", format!("enter {}", show(&self.cwd)));
@@ -269,6 +280,16 @@ mod tests {
             text.contains("system calls of profile database") && text.contains("write anywhere"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn the_landlock_step_says_what_the_kernel_can() {
+        let what = |abi| {
+            let steps = example().explain().on_landlock(abi).steps;
+            steps.into_iter().find(|step| step.step == "landlock").expect("a step").what
+        };
+        assert!(what(6).ends_with("no TCP, no signal or abstract socket to the outside"), "{}", what(6));
+        assert!(what(2).contains("ABI 2 leaves") && what(2).contains("TCP (an empty network"), "{}", what(2));
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub const MINIMUM_ABI: i32 = 2;
 /// The newest ABI whose rights this program knows.
 pub const NEWEST_KNOWN_ABI: i32 = ABI::V10 as i32;
 
+/// What later ABIs brought (Documentation/userspace-api/landlock.rst), and what else holds it in every sandbox.
+const LATER: [(i32, &str, &str); 4] = [
+    (3, "truncating files", "read-only mounts and their owners"),
+    (4, "TCP", "an empty network namespace"),
+    (5, "ioctl on devices", "seccomp, and five devices without any"),
+    (6, "signals and abstract sockets", "own pid and network namespaces"),
+];
+
 /// Where every profile may write: the sandbox's tmpfs.
 const WRITABLE: [&str; 3] = ["/work", "/tmp", "/dev/shm"];
 /// Devices that programs open for writing.
@@ -32,6 +40,13 @@ pub fn abi() -> Result<i32, Failure> {
         };
         Failure::new("landlock", errno.raw_os_error(), detail)
     })
+}
+
+/// What this ABI does not cover, and what covers it instead. `None` where it covers everything.
+pub fn covered_otherwise(abi: i32) -> Option<String> {
+    let lacking = LATER.iter().filter(|(since, ..)| abi < *since);
+    let told: Vec<_> = lacking.map(|(_, what, held_by)| format!("{what} ({held_by})")).collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Whether this kernel has the layer.
@@ -235,6 +250,16 @@ mod tests {
     #[test]
     fn build_writes_anywhere_but_makes_no_devices() {
         in_sandbox("build");
+    }
+
+    #[test]
+    fn what_an_old_kernel_lacks_is_named_with_what_holds_it_instead() {
+        let named = |abi| covered_otherwise(abi).map(|told| told.matches(" (").count());
+        assert_eq!([2, 3, 4, 5, 6, 7].map(named), [Some(4), Some(3), Some(2), Some(1), None, None]);
+        assert_eq!(
+            covered_otherwise(5).unwrap(),
+            "signals and abstract sockets (own pid and network namespaces)"
+        );
     }
 
     #[test]

@@ -109,15 +109,14 @@ fn landlock_abi() -> Finding {
                 fix,
             )
         }
-        Ok(abi @ 6..) => looked.is(Fine, abi.to_string(), fix),
-        Ok(abi) => {
-            let lacking = if abi < 4 { "TCP and scopes" } else { "scopes" };
-            looked.is(
+        Ok(abi) => match landlock::covered_otherwise(abi) {
+            None => looked.is(Fine, abi.to_string(), fix),
+            Some(others) => looked.is(
                 Degraded,
-                format!("{abi}: {lacking} not covered here, only by the namespaces"),
+                format!("{abi}: held by other layers alone: {others}"),
                 "Linux 6.12 or later has ABI 6 (Debian 13, or bookworm-backports)",
-            )
-        }
+            ),
+        },
     }
 }
 
