@@ -13,11 +13,12 @@ use crate::wire::KillReason;
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
 
-/// A command that lost this part of its time to its memory limit was stopped by that limit ...
-const STARVED_PART: u64 = 3;
-/// ... or, where the kernel tells no such time, one that read so many times its memory again. Programs whose pages are
-/// taken away under them do it thousands of times in a few seconds.
-const STARVED_REREAD: u64 = 64;
+/// A command that lost this part of its time to its memory limit, and read so many times its memory again, was stopped by
+/// that limit. Reading large files once costs time at the limit too, but reads nothing again.
+const STARVED_PART: u64 = 8;
+const STARVED_REREAD: u64 = 4;
+/// Where the kernel tells no such time. Programs whose own pages are taken away under them do it thousands of times.
+const STARVED_REREAD_ALONE: u64 = 64;
 
 /// What was observed of one command.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,9 +73,12 @@ pub(crate) fn outcome(facts: &Facts, limits: &Limits) -> Outcome {
 /// Whether the time went into taking pages back and reading them again: a limit too small for the program to go on in,
 /// and with nothing to gain from more time. Found as the CPU limit, of a program that never reached its `main`.
 fn is_starved(facts: &Facts, spent_us: u64, limits: &Limits) -> bool {
-    facts.shortage.is_some_and(|shortage| match shortage.stalled_us {
-        Some(stalled_us) => stalled_us.saturating_mul(STARVED_PART) >= spent_us,
-        None => shortage.reread_bytes / STARVED_REREAD >= limits.memory_bytes.get(),
+    facts.shortage.is_some_and(|shortage| {
+        let reread = shortage.reread_bytes / limits.memory_bytes;
+        match shortage.stalled_us {
+            Some(us) => reread >= STARVED_REREAD && us.saturating_mul(STARVED_PART) >= spent_us,
+            None => reread >= STARVED_REREAD_ALONE,
+        }
     })
 }
 
@@ -160,14 +164,12 @@ mod tests {
                 _ => None,
             }
         };
-        assert_eq!(which(1_200_000, 1_800_000, Some(400_000), 0), Some(LimitKind::Memory), "of the CPU time");
-        assert_eq!(which(1_200_000, 1_800_000, Some(399_999), u64::MAX), Some(LimitKind::Cpu));
-        assert_eq!(which(1_000, 2_100_000, Some(699_999), 0), Some(LimitKind::Wall));
-        assert_eq!(
-            which(1_000, 2_000_000, Some(1_900_000), 0),
-            Some(LimitKind::Memory),
-            "waiting for the disk"
-        );
+        let again = 4 * memory;
+        assert_eq!(which(1_200_000, 1_800_000, Some(150_000), again), Some(LimitKind::Memory), "of CPU time");
+        assert_eq!(which(1_200_000, 1_800_000, Some(149_999), u64::MAX), Some(LimitKind::Cpu));
+        assert_eq!(which(1_200_000, 1_800_000, Some(150_000), again - 1), Some(LimitKind::Cpu), "read once");
+        assert_eq!(which(1_000, 2_000_000, Some(1_900_000), again), Some(LimitKind::Memory), "slow disk");
+        assert_eq!(which(1_000, 2_000_000, Some(249_999), again), Some(LimitKind::Wall));
         assert_eq!(which(1_000_001, 1_200_000, None, 64 * memory), Some(LimitKind::Memory));
         assert_eq!(which(1_000_001, 1_200_000, None, 64 * memory - 1), Some(LimitKind::Cpu));
         assert_eq!(which(1_000, 1_000, Some(1_000), u64::MAX), None, "it ended by itself");
