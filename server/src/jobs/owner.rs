@@ -157,7 +157,7 @@ impl Owner {
     fn find(&mut self, key: JobKey) -> Option<v1::Job> {
         match self.jobs.get(&key) {
             Some(job) => Some(job.shown()),
-            None => self.recent.find(key, self.origin.elapsed()).cloned(),
+            None => self.recent.find(key, self.origin.elapsed()),
         }
     }
 
@@ -167,7 +167,7 @@ impl Owner {
                 job.waiters.retain(|waiter| !waiter.is_closed());
                 job.waiters.push(reply);
             }
-            None => drop(reply.send(self.recent.find(key, self.origin.elapsed()).cloned())),
+            None => drop(reply.send(self.recent.find(key, self.origin.elapsed()))),
         }
     }
 
@@ -215,7 +215,7 @@ impl Owner {
 
     fn cancel(&mut self, key: JobKey, reply: oneshot::Sender<Option<v1::Job>>) {
         let Some(job) = self.jobs.get_mut(&key) else {
-            return drop(reply.send(self.recent.find(key, self.origin.elapsed()).cloned()));
+            return drop(reply.send(self.recent.find(key, self.origin.elapsed())));
         };
         if !job.cancelled {
             tracing::info!(job.id = %job.id, "job cancelled");

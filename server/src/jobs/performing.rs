@@ -310,7 +310,7 @@ impl Owner {
         }
         if job.durability == live::Durability::Fleeting {
             let now = self.now();
-            self.recent.insert(key, shown, now);
+            self.recent.insert(key, &shown, now);
         }
     }
 
