@@ -16,6 +16,7 @@ use rustix::mount::{
 use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::priority;
 use crate::report::Failure;
 use crate::sandbox::handshake;
 use crate::sys::clone::{Cloned, Namespaces, clone3};
@@ -45,11 +46,14 @@ pub(crate) struct Base {
     own_pids: OwnedFd,
     id_map: OwnedFd,
     uid_base: u32,
+    /// What commands run with.
+    pub(crate) niceness: i32,
 }
 
 impl Base {
     /// Leaves the host's mount table for good, except through [`Base::take_parts`].
     pub(crate) fn enter(uid_base: u32) -> Result<Self, Failure> {
+        let niceness = priority::raise();
         let host_mounts = open_namespace("/proc/self/ns/mnt")?;
         let own_pids = open_namespace("/proc/self/ns/pid")?;
         let id_map = make_id_map(uid_base)?;
@@ -59,7 +63,7 @@ impl Base {
             .map_err(Failure::of("base_private", "cut mount propagation"))?;
         let own_mounts = open_namespace("/proc/self/ns/mnt")?;
         replace_root()?;
-        Ok(Self { host_mounts, own_mounts, own_pids, id_map, uid_base })
+        Ok(Self { host_mounts, own_mounts, own_pids, id_map, uid_base, niceness })
     }
 
     pub(crate) fn uid_base(&self) -> u32 {

@@ -20,6 +20,7 @@ mod evidence;
 mod execution;
 mod jail;
 mod layers;
+mod priority;
 mod sandbox;
 mod supervise;
 mod sys;

@@ -18,6 +18,7 @@ use crate::cgroup::Group;
 use crate::landlock;
 use crate::layers::Missing;
 use crate::plan::{FileIn, Limits, Plan, Writes};
+use crate::priority;
 use crate::report::Failure;
 use crate::seccomp::Filters;
 use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
@@ -139,7 +140,7 @@ pub(crate) fn start(
         let cloned = clone3(Namespaces::NONE, group.clone_into());
         if let Ok(Cloned::Child) = cloned {
             let _exit = ExitOnUnwind;
-            run(theirs.as_fd(), sandbox, group, filters, missing, launch);
+            run(theirs.as_fd(), base.niceness, sandbox, group, filters, missing, launch);
         }
         cloned
     })?;
@@ -184,6 +185,7 @@ fn adopt(child: &Child, listener: Option<i32>, limits: &Limits) -> Result<Option
 /// The child. Never returns.
 fn run(
     jail: BorrowedFd<'_>,
+    niceness: i32,
     sandbox: &Sandbox,
     group: &Group,
     filters: &Filters,
@@ -193,7 +195,7 @@ fn run(
     // Before the filter is loaded: after it little more than exec should be needed.
     let argv = process::pointers(&launch.argv);
     let env = process::pointers(&launch.env);
-    let message = match enter(sandbox, group, launch).and_then(|()| confine(launch, missing)) {
+    let message = match enter(niceness, sandbox, group, launch).and_then(|()| confine(launch, missing)) {
         Err(failure) => Message::Failed(failure),
         Ok(()) => match enter_cwd(&launch.cwd) {
             Err(errno) => Message::NoCwd { errno: errno.raw_os_error() },
@@ -215,8 +217,9 @@ fn run(
 }
 
 /// Into the sandbox, as its root: cgroup, namespaces, files, descriptors.
-fn enter(sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Failure> {
+fn enter(niceness: i32, sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Failure> {
     rustix::process::setsid().map_err(Failure::of("setsid", "begin an own session"))?;
+    priority::give_back(niceness).map_err(Failure::of("priority", "run the command behind its jail"))?;
     be_first_to_die()?;
     group.join()?;
     // After joining, and before the user namespace, which may make no cgroup namespace: else the host's path shows.
