@@ -16,13 +16,14 @@ use tonic::transport::Channel;
 use crate::blobs::{BlobError, Blobs};
 use crate::clock::unix_us;
 use crate::config::EngineConfig;
+use crate::group_owner;
 use crate::images::Host;
 use crate::jail_program::{JailProgram, JailProgramError};
 use crate::live::StepLive;
 use crate::order::{StepOrder, Terms};
 use crate::recorder::Recorder;
 use crate::roots::{Roots, RootsError};
-use crate::slots::Slots;
+use crate::slots::{Slots, own_group};
 use crate::start_attack::{self, GotThrough};
 use crate::step::{self, StepControl};
 
@@ -45,6 +46,8 @@ pub enum EngineError {
     MakeDirectory { path: PathBuf, source: io::Error },
     #[error("prepare the jail's program")]
     JailProgram(#[source] JailProgramError),
+    #[error("lock the file that says who owns this worker's cgroups")]
+    OwnGroups(#[source] io::Error),
     #[error("open the blob cache")]
     Blobs(#[source] BlobError),
     #[error("prepare the images")]
@@ -93,6 +96,7 @@ impl Engine {
             recorder: config.recorder.clone(),
             spool_directory: prepared.spool_directory,
         });
+        group_owner::sweep_dead().await;
         let proven = match engine.try_every_slot().await {
             Ok(()) => engine.withstand_the_short_attack(&config.allow_missing).await,
             Err(error) => Err(error),
@@ -164,6 +168,7 @@ impl Prepared {
     fn make(config: &EngineConfig, server: Option<Channel>) -> Result<Self, EngineError> {
         let spool_directory = config.data_dir.join("spool");
         make_directory(&spool_directory)?;
+        group_owner::claim(&own_group()).map_err(EngineError::OwnGroups)?;
         let program = JailProgram::seal(&config.jail_program).map_err(EngineError::JailProgram)?;
         let blobs = Blobs::open(&config.data_dir.join("blobs"), config.blob_cache_bytes, server)
             .map_err(EngineError::Blobs)?;

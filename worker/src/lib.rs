@@ -18,6 +18,7 @@ mod engine;
 mod evidence;
 mod facts;
 mod fleet;
+mod group_owner;
 mod jail_process;
 mod jail_program;
 mod languages;

@@ -24,6 +24,11 @@ const START_TRIES: u32 = 4;
 /// Numbers every jail of this process: two engines in one process (a bench beside a worker) share the worker's cgroup.
 static NEXT_JAIL: AtomicU32 = AtomicU32::new(0);
 
+/// The group of this process in every hierarchy, below which its jails make theirs.
+pub(crate) fn own_group() -> String {
+    format!("kiln-{}", std::process::id())
+}
+
 /// All jails of a worker.
 #[derive(Debug)]
 pub(crate) struct Slots {
@@ -67,7 +72,7 @@ impl Slots {
         let extra_maximum = config.extra_jails.get();
         Arc::new(Self {
             program,
-            cgroup_name: format!("kiln-{}", std::process::id()),
+            cgroup_name: own_group(),
             allow_missing: config.allow_missing.clone(),
             profiles: Arc::clone(&config.profiles),
             filters: config.filters,
