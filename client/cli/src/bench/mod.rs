@@ -1,9 +1,10 @@
 //! Measuring how long a command takes, many times, one way after another.
 //!
-//! Owns the loop and the numbers; what is measured is in [`ways`] (Kiln's own), [`rivals`] (other sandboxes of this host) and
-//! [`filters`] (what confinement costs a program).
+//! Owns the loop and the numbers; what is measured is in [`ways`] (Kiln's own), [`rivals`] (other sandboxes of this host),
+//! [`filters`] (what confinement costs a program) and [`limits`] (how exactly limits hold).
 
 pub(crate) mod filters;
+pub(crate) mod limits;
 pub(crate) mod numbers;
 pub(crate) mod rivals;
 pub(crate) mod ways;

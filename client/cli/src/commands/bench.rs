@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::bench::filters::{self, costs_table};
 use crate::bench::numbers::{Row, relate, rows_table};
 use crate::bench::rivals::Rival;
-use crate::bench::{Bounds, Case, measure, ways};
+use crate::bench::{Bounds, Case, limits, measure, ways};
 use crate::context::Context;
 use crate::embedded::{Embedded, require_root};
 use crate::exit;
@@ -30,6 +30,7 @@ Examples:
   kiln bench
   kiln bench --seconds 10 --runs 5000            longer, for quieter numbers
   kiln bench --json | jq '.rows[] | {name, clients, p50_us}'
+  kiln bench --limits                            how soon and how exactly limits stop a program
 
 Each case runs /bin/true. bwrap, nsjail, crun and runc are measured where they are installed.
 At the end, what the system call filter and Landlock cost two programs that make little else but system calls.";
@@ -44,10 +45,19 @@ pub(crate) struct BenchArgs {
     /// Most runs per case
     #[arg(long, value_name = "COUNT", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     runs: u32,
+    /// Measure how exactly limits hold instead: minutes, beside one busy neighbour per core
+    #[arg(long)]
+    limits: bool,
+    /// Samples per limit, with --limits
+    #[arg(long, value_name = "COUNT", default_value_t = 200, requires = "limits", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
 }
 
 pub(crate) async fn run(args: BenchArgs, context: &Context) -> Result<u8, Failure> {
     require_root("kiln bench")?;
+    if args.limits {
+        return limits_hold(args.samples as usize, context).await;
+    }
     let bounds = Bounds { time: Duration::from_secs(args.seconds), runs: args.runs as usize };
     let slots = context.settings.worker.engine.slots.get();
     let mut rows = spawn_rows(bounds).await?;
@@ -64,6 +74,16 @@ pub(crate) async fn run(args: BenchArgs, context: &Context) -> Result<u8, Failur
             print(&format!("{slots} slots; every case runs {}\n", ways::PROGRAM))?;
             print(&costs_table(&costs))?;
         }
+    }
+    Ok(exit::SUCCESS)
+}
+
+async fn limits_hold(samples: usize, context: &Context) -> Result<u8, Failure> {
+    let measured = async |runner: &_| limits::measure(context, runner, samples).await;
+    let figures = with_runner(context, limits::slots(), measured).await?;
+    match context.format {
+        Format::Json => print_json(&figures)?,
+        Format::People => print(&figures.tables())?,
     }
     Ok(exit::SUCCESS)
 }
