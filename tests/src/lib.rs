@@ -9,6 +9,7 @@ pub mod binary;
 pub mod census;
 pub mod cli;
 pub mod hostile;
+pub mod mixed;
 pub mod service;
 pub mod spec;
 pub mod verdict;

@@ -52,6 +52,16 @@ pub fn cpu_us(result: &CommandResult) -> u64 {
     usage.cpu_user_us.unwrap_or_default() + usage.cpu_system_us.unwrap_or_default()
 }
 
+/// Asserts that the evidence's busy share is CPU over wall time, however much of the machine the program got.
+#[track_caller]
+pub fn assert_busy_share(result: &CommandResult) {
+    let wall = usage(result).wall_us.expect("wall is always known");
+    let busy = evidence(result).busy_millis.expect("CPU and wall are known");
+    let expected = cpu_us(result) * 1_000 / wall.max(1);
+    let near = expected.saturating_sub(5)..=expected + 5;
+    assert!(near.contains(&u64::from(busy)), "{busy}, not {expected}: {result:#?}");
+}
+
 /// What is kept of stdout in the result itself.
 pub fn stdout(result: &CommandResult) -> String {
     String::from_utf8_lossy(&result.stdout.as_ref().expect("a result has stdout").data).into_owned()

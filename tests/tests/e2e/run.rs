@@ -5,7 +5,7 @@ use kiln_tests::api::Api;
 use kiln_tests::service::{Options, Up};
 use kiln_tests::spec::{cmd, python, sh};
 use kiln_tests::verdict::{
-    Ended, assert_ended, assert_verdict, assert_wrote, cpu_us, evidence, stderr, usage,
+    Ended, assert_busy_share, assert_ended, assert_verdict, assert_wrote, cpu_us, evidence, stderr, usage,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,12 +102,7 @@ async fn usage_and_phases_tell_what_happened() {
     assert!((40 << 20..120 << 20).contains(&memory), "40 MiB and Python, not {memory}: {result:#?}");
     assert!(usage(&result).voluntary_switches.is_some_and(|count| count > 0), "{result:#?}");
     assert!(usage(&result).minor_faults.is_some_and(|count| count > 100), "{result:#?}");
-    let busy = evidence(&result).busy_millis.expect("CPU and wall are known");
-    let expected = cpu * 1_000 / wall;
-    assert!(
-        (expected.saturating_sub(5)..=expected + 5).contains(&busy.into()),
-        "{busy}, not {expected}: {result:#?}"
-    );
+    assert_busy_share(&result);
     let phases = result.phases.as_ref().expect("phases");
     let moments = [
         phases.received_unix_us,

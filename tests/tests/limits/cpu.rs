@@ -2,7 +2,7 @@
 
 use kiln_proto::v1::{CommandResult, LimitName};
 use kiln_tests::spec::{Cmd, c_job, python, sh};
-use kiln_tests::verdict::{Ended, assert_ended, assert_stopped_by, cpu_us, evidence, usage};
+use kiln_tests::verdict::{Ended, assert_busy_share, assert_ended, assert_stopped_by, cpu_us, usage};
 
 use crate::neighbour::{beside, service};
 
@@ -26,7 +26,7 @@ async fn just_under_ends_by_itself_and_just_over_is_stopped() {
     assert_ended(&under, Ended::Exited(0));
     let over = beside(&api, burn(30.0).limits(|l| l.cpu_ms = Some(500)).job()).await;
     stopped_near(&over, 500_000);
-    assert!(evidence(&over).busy_millis.is_some_and(|busy| busy > 100), "busy, not idle: {over:#?}");
+    assert_busy_share(&over);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use kiln_proto::v1::LimitName;
 use kiln_tests::spec::{cmd, sh};
-use kiln_tests::verdict::{Ended, assert_ended, assert_stopped_by, evidence, usage};
+use kiln_tests::verdict::{Ended, assert_busy_share, assert_ended, assert_stopped_by, evidence, usage};
 
 use crate::neighbour::{beside, service};
 
@@ -30,7 +30,8 @@ async fn a_busy_program_is_told_apart_from_an_idle_one() {
     });
     let busy = beside(&api, spec.job()).await;
     assert_stopped_by(&busy, LimitName::Wall, 600_000);
-    // More than the idle one is held to above; a loaded machine grants a busy program little.
+    assert_busy_share(&busy);
+    // As much as the machine granted; more than the idle one is held to above.
     assert!(evidence(&busy).busy_millis.is_some_and(|busy| busy >= 50), "{busy:#?}");
 }
 
