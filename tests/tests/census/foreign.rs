@@ -75,20 +75,32 @@ async fn every_number(profile: &Profile, convention: Convention) {
     );
 }
 
-macro_rules! censuses {
-    ($($test:ident: $profile:ident $convention:ident;)*) => {
-        $(#[tokio::test(flavor = "multi_thread")]
-        async fn $test() {
-            every_number(&Profile::$profile, Convention::$convention).await;
-        })*
-    };
+#[tokio::test(flavor = "multi_thread")]
+async fn every_i386_number_ends_the_sandbox_in_strict() {
+    every_number(&Profile::Strict, Convention::I386).await;
 }
 
-censuses! {
-    every_i386_number_ends_the_sandbox_in_strict: Strict I386;
-    every_i386_number_ends_the_sandbox_in_default: Default I386;
-    every_i386_number_ends_the_sandbox_in_build: Build I386;
-    every_x32_number_ends_the_sandbox_in_strict: Strict X32;
-    every_x32_number_ends_the_sandbox_in_default: Default X32;
-    every_x32_number_ends_the_sandbox_in_build: Build X32;
+#[tokio::test(flavor = "multi_thread")]
+async fn every_i386_number_ends_the_sandbox_in_default() {
+    every_number(&Profile::Default, Convention::I386).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_i386_number_ends_the_sandbox_in_build() {
+    every_number(&Profile::Build, Convention::I386).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_x32_number_ends_the_sandbox_in_strict() {
+    every_number(&Profile::Strict, Convention::X32).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_x32_number_ends_the_sandbox_in_default() {
+    every_number(&Profile::Default, Convention::X32).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_x32_number_ends_the_sandbox_in_build() {
+    every_number(&Profile::Build, Convention::X32).await;
 }
