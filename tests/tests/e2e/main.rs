@@ -6,6 +6,7 @@ mod cancel;
 mod capabilities;
 mod command_line;
 mod configuration;
+mod doctor;
 mod examples;
 mod exit_status;
 mod explain;

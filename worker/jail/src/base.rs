@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags,
     UnmountFlags,
@@ -57,8 +58,7 @@ impl Base {
         let host_mounts = open_namespace("/proc/self/ns/mnt")?;
         let own_pids = open_namespace("/proc/self/ns/pid")?;
         let id_map = make_id_map(uid_base)?;
-        process::unshare(CloneFlags::CLONE_NEWNS)
-            .map_err(Failure::of("base_unshare", "own mount namespace"))?;
+        own_mount_namespace().map_err(Failure::of("base_unshare", "own mount namespace"))?;
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(Failure::of("base_private", "cut mount propagation"))?;
         let own_mounts = open_namespace("/proc/self/ns/mnt")?;
@@ -113,11 +113,16 @@ impl Base {
         Ok(result)
     }
 
-    fn confine_part(&self, part: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), rustix::io::Errno> {
+    fn confine_part(&self, part: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Errno> {
         let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV;
+        let before = rustix::fs::fstat(part)?.st_uid;
         match mount_setattr(part, attributes, 0, Some(self.id_map.as_fd())) {
-            Err(rustix::io::Errno::INVAL) if mapping == IdMapping::WherePossible => {
+            Err(Errno::INVAL) if mapping == IdMapping::WherePossible => {
                 mount_setattr(part, attributes, 0, None)
+            }
+            Ok(()) if before < IDS && rustix::fs::fstat(part)?.st_uid != self.uid_base + before => {
+                // It said yes and mapped nothing.
+                Err(Errno::NOTSUP)
             }
             result => result,
         }
@@ -140,6 +145,14 @@ pub(crate) fn write_id_maps(child: Pid, uid_base: u32) -> Result<(), Failure> {
         })?;
     }
     Ok(())
+}
+
+/// Everything mounted, moved and detached from here on is this process's own matter: never taken on trust.
+pub(crate) fn own_mount_namespace() -> Result<(), Errno> {
+    let which = || rustix::fs::readlink("/proc/thread-self/ns/mnt", Vec::new());
+    let before = which()?;
+    process::unshare(CloneFlags::CLONE_NEWNS)?;
+    if which()? == before { Err(Errno::NOTSUP) } else { Ok(()) }
 }
 
 /// A user namespace that lives as long as its descriptor, made by a child that waits until the jail is done with it, or
@@ -188,16 +201,31 @@ fn replace_root() -> Result<(), Failure> {
     let proc = mount_new("proc", &[], hidden).map_err(Failure::of("base_proc", "mount a whole /proc"))?;
     move_onto(proc.as_fd(), root.as_fd(), "proc")
         .map_err(Failure::of("base_proc", "attach a whole /proc"))?;
-    pivot_into(root.as_fd()).map_err(Failure::of("base_pivot", "leave the host's tree"))
+    pivot_into(root.as_fd()).map_err(Failure::of("base_pivot", "leave the host's tree"))?;
+    nothing_covers_the_root()
+}
+
+/// setns(2) to this namespace makes the topmost mount on `/` the root (LOOKUP_DOWN in mntns_install): the host's tree,
+/// were it not detached.
+fn nothing_covers_the_root() -> Result<(), Failure> {
+    let mountinfo = std::fs::read_to_string("/proc/self/mountinfo").map_err(|error| {
+        Failure::new("base_pivot", error.raw_os_error().unwrap_or(0), "look at the jail's own mounts")
+    })?;
+    match mountinfo.lines().filter(|line| line.split(' ').nth(4) == Some("/")).count() {
+        1 => Ok(()),
+        roots => Err(Failure::new("base_pivot", 0, format!("the jail has {roots} roots"))),
+    }
 }
 
 /// Makes the mount that `root` refers to the root of this mount namespace and detaches the old one (pivot_root(2),
 /// "pivot_root(".", ".")").
-pub(crate) fn pivot_into(root: BorrowedFd<'_>) -> Result<(), rustix::io::Errno> {
+pub(crate) fn pivot_into(root: BorrowedFd<'_>) -> Result<(), Errno> {
     rustix::process::fchdir(root)?;
     rustix::process::pivot_root(".", ".")?;
     rustix::mount::unmount(".", UnmountFlags::DETACH)?;
-    rustix::process::chdir("/")
+    rustix::process::chdir("/")?;
+    let (wanted, found) = (rustix::fs::fstat(root)?, rustix::fs::stat("/")?);
+    if (wanted.st_dev, wanted.st_ino) == (found.st_dev, found.st_ino) { Ok(()) } else { Err(Errno::XDEV) }
 }
 
 /// A new, detached mount.
@@ -205,7 +233,7 @@ pub(crate) fn mount_new(
     kind: &str,
     options: &[(&str, &str)],
     attributes: MountAttrFlags,
-) -> Result<OwnedFd, rustix::io::Errno> {
+) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
         rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?;
@@ -215,11 +243,7 @@ pub(crate) fn mount_new(
 }
 
 /// Attaches a detached mount to a directory named by a path of the jail's own.
-pub(crate) fn move_onto(
-    mount: BorrowedFd<'_>,
-    directory: BorrowedFd<'_>,
-    path: &str,
-) -> Result<(), rustix::io::Errno> {
+pub(crate) fn move_onto(mount: BorrowedFd<'_>, directory: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
     let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     if path.is_empty() {
         flags |= MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
@@ -227,6 +251,6 @@ pub(crate) fn move_onto(
     rustix::mount::move_mount(mount, "", directory, path, flags)
 }
 
-fn failure(step: &str, errno: rustix::io::Errno, detail: String) -> Failure {
+fn failure(step: &str, errno: Errno, detail: String) -> Failure {
     Failure::new(step, errno.raw_os_error(), detail)
 }

@@ -4,10 +4,19 @@
 //! it. The jail itself still checks every layer each time; this module explains, it does not decide.
 
 mod cgroups;
+mod confinement;
+mod container;
 mod kernel;
+mod memory;
+mod processor;
+mod room;
+mod settings;
 mod trials;
+mod user_namespaces;
 
 use serde::{Deserialize, Serialize};
+
+pub use room::{Directory, directories};
 
 /// One fact about this host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,20 +38,43 @@ pub struct Finding {
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     Ok,
+    /// Sandboxes are whole; measuring is less even, or something is not there that not everybody wants.
+    Advice,
     /// Commands run, with less: a number not told, or a defence less behind others that hold.
     Degraded,
     /// A sandbox cannot be made here.
     Missing,
 }
 
-/// Looks at everything, in the order of the sandbox's layers.
+/// Looks at everything, in the order of the sandbox's layers. It answers on any host, however strange: what cannot be
+/// read is told as such.
 pub fn probe() -> Vec<Finding> {
+    let status = read("/proc/thread-self/status").unwrap_or_default();
+    let container = container::detect();
+    let lacking = kernel::lacking_capabilities(&status);
+    let confinement = confinement::look_at_this_process(&status, kernel::may_mount(&lacking));
     let mut findings = kernel::basics();
+    findings.extend(kernel::capabilities(&lacking, container.as_ref()));
+    findings.extend(confinement.findings());
     findings.extend(trials::namespaces_and_mounts());
-    findings.extend(cgroups::controllers());
+    findings.extend(user_namespaces::findings());
+    let groups = cgroups::look_at_host();
+    findings.extend(cgroups::controllers(groups.as_ref()));
     findings.extend(kernel::filters());
-    findings.extend(kernel::settings());
-    findings.extend(kernel::resources());
+    let lacking = container::Lacking {
+        capabilities: lacking.iter().map(|name| name.trim_start_matches("CAP_")).collect(),
+        filtered: confinement.filtered,
+        apparmor: confinement.apparmor,
+        selinux: confinement.selinux,
+        masked: trials::masked_where_it_matters(),
+        groups: cgroups::hindrance(groups.as_ref()),
+        run: !trials::run_is_writable(),
+    };
+    findings.extend(container::findings(container.as_ref(), &lacking));
+    findings.extend(settings::findings());
+    findings.extend(memory::findings());
+    findings.extend(processor::findings());
+    findings.extend(room::findings());
     findings
 }
 

@@ -1,11 +1,15 @@
 //! `kiln doctor`: what this host has and lacks, with a fix for each.
 
+mod toolchains;
+
+use std::path::{Path, PathBuf};
+
 use clap::Args;
-use kiln_jail::host::{Finding, Status, probe};
+use kiln_jail::host::{Directory, Finding, Status, directories, probe};
 use kiln_proto::language::Language;
 use serde_json::json;
 
-use super::languages::{language_json, languages_table};
+use super::languages::language_json;
 use crate::context::Context;
 use crate::exit;
 use crate::failure::Failure;
@@ -14,12 +18,18 @@ use crate::output::{Format, print, print_json};
 use crate::present::tables::{Lean, table};
 use crate::private_runner::with_runner;
 
-const EXAMPLES: &str = "\
-Examples:
+const EXAMPLES: &str = r#"Examples:
   kiln doctor                                    layers, what was seen, and a fix for what is missing
-  kiln doctor --json
+  kiln doctor --json | jq '.findings[] | select(.status == "missing")'
+  kiln doctor --no-languages                     without running any program of this host
 
-Exits 1 when something that Kiln requires is missing.";
+Exits 1 when something that Kiln requires is missing. What is degraded or advised keeps nothing from running."#;
+
+/// Less room than this, and a handful of uploads or images fill it.
+const DATA_BYTES: u64 = 1 << 30;
+/// Locks and the socket; a private run's spool.
+const RUN_BYTES: u64 = 1 << 20;
+const TEMPORARY_BYTES: u64 = 256 << 20;
 
 /// Say what this host has and lacks for running sandboxes, with a fix for each
 #[derive(Args, Clone, Copy, Debug)]
@@ -34,11 +44,13 @@ pub(crate) struct DoctorArgs {
 type Languages = Vec<(Language, Option<String>)>;
 
 pub(crate) async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Failure> {
-    let mut findings = tokio::task::spawn_blocking(probe)
+    let places = places(context);
+    let mut findings = tokio::task::spawn_blocking(move || [probe(), room(&places)].concat())
         .await
         .map_err(|error| Failure::caused("looking at this host stopped", &error))?;
     let (trial, languages) = try_out(args, context).await?;
     findings.push(trial);
+    findings.extend(toolchains::findings(&languages));
     let missing = findings.iter().filter(|finding| finding.status == Status::Missing).count();
     match context.format {
         Format::Json => {
@@ -46,9 +58,28 @@ pub(crate) async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Failu
                 languages.iter().map(|(language, version)| language_json(language, version)).collect();
             print_json(&json!({"ready": missing == 0, "findings": findings, "languages": languages}))?;
         }
-        Format::People => print(&report(&findings, &languages, missing))?,
+        Format::People => print(&report(&findings, missing))?,
     }
     Ok(if missing == 0 { exit::SUCCESS } else { exit::NEGATIVE })
+}
+
+/// Where the configured services write, and what is wanted there.
+fn places(context: &Context) -> Vec<(&'static str, PathBuf, u64)> {
+    let mut places = vec![("images and blobs", context.settings.worker.engine.data_dir.clone(), DATA_BYTES)];
+    places.extend(
+        context.settings.server.data_dir.clone().map(|path| ("database and uploads", path, DATA_BYTES)),
+    );
+    places.push(("temporary files", std::env::temp_dir(), TEMPORARY_BYTES));
+    places.push(("locks and sockets", Path::new("/run").to_owned(), RUN_BYTES));
+    places
+}
+
+fn room(places: &[(&'static str, PathBuf, u64)]) -> Vec<Finding> {
+    let all: Vec<_> = places
+        .iter()
+        .map(|(what, path, wanted_bytes)| Directory { what, path, wanted_bytes: *wanted_bytes })
+        .collect();
+    directories(&all)
 }
 
 /// The proof: the jails start, each runs a trial command, and languages are asked for their versions.
@@ -61,6 +92,7 @@ async fn try_out(args: DoctorArgs, context: &Context) -> Result<(Finding, Langua
         why_it_matters: "everything above together".to_owned(),
         fix: fix.to_owned(),
     };
+    // Without host root nothing is tried yet.
     if !rustix::process::geteuid().is_root() {
         return Ok((finding(Status::Missing, "not tried", "run kiln as root"), Vec::new()));
     }
@@ -79,7 +111,7 @@ async fn try_out(args: DoctorArgs, context: &Context) -> Result<(Finding, Langua
     }
 }
 
-fn report(findings: &[Finding], languages: &Languages, missing: usize) -> String {
+fn report(findings: &[Finding], missing: usize) -> String {
     let rows = findings.iter().map(|finding| {
         vec![
             finding.layer.clone(),
@@ -89,23 +121,11 @@ fn report(findings: &[Finding], languages: &Languages, missing: usize) -> String
         ]
     });
     let mut text = table(&["layer", "what", "status", "seen"], &[Lean::Left; 4], rows);
-    for finding in findings.iter().filter(|finding| finding.status != Status::Ok) {
-        text.push_str(&format!(
-            "\n{} {}: {}\n  why: {}\n  fix: {}\n",
-            finding.layer,
-            finding.what,
-            word(finding.status),
-            finding.why_it_matters,
-            finding.fix
-        ));
-    }
-    let found: Vec<_> = languages
-        .iter()
-        .filter_map(|(language, version)| version.as_deref().map(|version| (language, Some(version))))
-        .collect();
-    if !found.is_empty() {
-        text.push('\n');
-        text.push_str(&languages_table(found));
+    // What matters most is read last, and so stays on the screen.
+    for status in [Status::Advice, Status::Degraded, Status::Missing] {
+        for finding in findings.iter().filter(|finding| finding.status == status) {
+            text.push_str(&told(finding));
+        }
     }
     text.push_str(&match missing {
         0 => "\nThis host can run sandboxes.\n".to_owned(),
@@ -114,9 +134,15 @@ fn report(findings: &[Finding], languages: &Languages, missing: usize) -> String
     text
 }
 
+fn told(finding: &Finding) -> String {
+    let Finding { layer, what, status, why_it_matters, fix, .. } = finding;
+    format!("\n{layer} {what}: {}\n  why: {why_it_matters}\n  fix: {fix}\n", word(*status))
+}
+
 fn word(status: Status) -> &'static str {
     match status {
         Status::Ok => "ok",
+        Status::Advice => "advice",
         Status::Degraded => "degraded",
         Status::Missing => "MISSING",
     }
@@ -143,7 +169,8 @@ mod tests {
             finding("namespaces", Status::Ok),
             finding("landlock", Status::Missing),
             finding("cgroups", Status::Degraded),
+            finding("processor", Status::Advice),
         ];
-        insta::assert_snapshot!(report(&findings, &Vec::new(), 1));
+        insta::assert_snapshot!(report(&findings, 1));
     }
 }

@@ -4,9 +4,24 @@ use super::Status::{Degraded, Missing, Ok as Fine};
 use super::{Finding, look, read};
 use crate::cgroup::{HostGroups, Version, host_groups};
 
-pub(super) fn controllers() -> Vec<Finding> {
-    let groups = host_groups();
-    let mut findings = vec![version(groups.as_ref())];
+pub(super) fn look_at_host() -> Option<HostGroups> {
+    host_groups()
+}
+
+/// What keeps groups from being made at all, in the words of who starts a container.
+pub(super) fn hindrance(groups: Option<&HostGroups>) -> Option<&'static str> {
+    match groups {
+        None => Some("not mounted"),
+        Some(groups) if !groups.read_only.is_empty() => Some("read-only"),
+        Some(groups) if !["cpu", "memory", "pids"].iter().all(|name| groups.has(name)) => {
+            Some("without controllers")
+        }
+        Some(_) => None,
+    }
+}
+
+pub(super) fn controllers(groups: Option<&HostGroups>) -> Vec<Finding> {
+    let mut findings = vec![version(groups)];
     let Some(groups) = groups else { return findings };
     let needed: &[(&str, &str)] = match groups.version {
         Version::V1 => {
@@ -34,9 +49,9 @@ pub(super) fn controllers() -> Vec<Finding> {
             "systemd: Delegate=yes in the worker's unit",
         ));
     }
-    findings.push(writable(&groups));
-    findings.extend(kernel_files(&groups));
-    findings.push(swap(&groups));
+    findings.push(writable(groups));
+    findings.extend(kernel_files(groups));
+    findings.push(swap(groups));
     findings
 }
 
@@ -55,13 +70,16 @@ fn version(groups: Option<&HostGroups>) -> Finding {
 }
 
 fn writable(groups: &HostGroups) -> Finding {
+    let (status, seen) = if !groups.read_only.is_empty() {
+        (Missing, format!("read-only: {}", groups.read_only.join(", ")))
+    } else if !groups.has("memory") {
+        (Missing, "nothing that could be written".to_owned())
+    } else {
+        (Fine, "writable".to_owned())
+    };
     look("cgroups", "groups can be made", "each command gets a group of its own").is(
-        if groups.read_only.is_empty() { Fine } else { Missing },
-        if groups.read_only.is_empty() {
-            "writable".to_owned()
-        } else {
-            format!("read-only: {}", groups.read_only.join(", "))
-        },
+        status,
+        seen,
         "run the worker as root; containers: --cgroupns=private and mount /sys/fs/cgroup read-write",
     )
 }

@@ -1,6 +1,7 @@
-//! Kernel version, privileges, Landlock, seccomp, settings that weaken a sandbox, memory and cores.
+//! Kernel version, capabilities, Landlock and seccomp.
 
 use super::Status::{Degraded, Missing, Ok as Fine};
+use super::container::Container;
 use super::{Finding, look, read};
 use crate::landlock;
 use crate::sys::seccomp::action_available;
@@ -9,12 +10,11 @@ use crate::sys::seccomp::action_available;
 const OLDEST_KERNEL: (u32, u32) = (5, 19);
 /// `SECCOMP_RET_USER_NOTIF` of linux/seccomp.h.
 const USER_NOTIF: u32 = 0x7fc0_0000;
-/// Below this a worker cannot give one command its usual limits.
-const LITTLE_MEMORY_KIB: u64 = 512 * 1024;
 
 /// Capabilities the jail uses, with their numbers (linux/capability.h) and for what.
-const CAPABILITIES: [(&str, u32, &str); 10] = [
-    ("CAP_SYS_ADMIN", 21, "mounts, namespaces and cgroups"),
+const CAPABILITIES: [(&str, u32, &str); 11] = [
+    (SYS_ADMIN, 21, "mounts, namespaces and cgroups"),
+    ("CAP_SYS_CHROOT", 18, "stepping between mount namespaces"),
     ("CAP_SETUID", 7, "mapping and taking the sandbox's uids"),
     ("CAP_SETGID", 6, "mapping and taking the sandbox's gids"),
     ("CAP_SETPCAP", 8, "emptying the command's bounding set"),
@@ -26,42 +26,39 @@ const CAPABILITIES: [(&str, u32, &str); 10] = [
     ("CAP_SYS_PTRACE", 19, "entering the namespaces of the sandbox's processes"),
 ];
 
+const SYS_ADMIN: &str = "CAP_SYS_ADMIN";
+
 pub(super) fn basics() -> Vec<Finding> {
-    let mut findings = vec![kernel_version(), pidfd()];
-    let held = effective_capabilities();
-    for (name, number, what_for) in CAPABILITIES {
-        let has = held & (1 << number) != 0;
-        let fix = "run the worker as root, or give its unit this capability (AmbientCapabilities=)";
-        findings.push(look("privileges", name, what_for).present_or(Missing, has, fix));
-    }
-    findings
+    vec![kernel_version(), pidfd()]
+}
+
+/// `lacking` is what [`lacking_capabilities`] found.
+pub(super) fn capabilities(lacking: &[&str], container: Option<&Container>) -> Vec<Finding> {
+    let fix = |name| match container {
+        Some(container) => container.capability_fix(name),
+        None => "run the worker as root, or give its unit this capability (AmbientCapabilities=)".to_owned(),
+    };
+    CAPABILITIES
+        .iter()
+        .map(|(name, _, what_for)| {
+            look("privileges", name, what_for).present_or(Missing, !lacking.contains(name), &fix(name))
+        })
+        .collect()
+}
+
+/// Of those that the jail uses, from `/proc/self/status`.
+pub(super) fn lacking_capabilities(status: &str) -> Vec<&'static str> {
+    let hexadecimal = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let held = hexadecimal.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0);
+    CAPABILITIES.iter().filter(|(_, number, _)| held & (1 << number) == 0).map(|(name, ..)| *name).collect()
+}
+
+pub(super) fn may_mount(lacking: &[&str]) -> bool {
+    !lacking.contains(&SYS_ADMIN)
 }
 
 pub(super) fn filters() -> Vec<Finding> {
     vec![landlock_abi(), seccomp_filter(), seccomp_notification()]
-}
-
-pub(super) fn settings() -> Vec<Finding> {
-    vec![core_pattern(), unprivileged_bpf(), ptrace_scope()]
-}
-
-pub(super) fn resources() -> Vec<Finding> {
-    let available_kib = read("/proc/meminfo").as_deref().and_then(available_memory_kib);
-    let memory =
-        look("resources", "available memory", "commands' memory, and their files, which are on tmpfs");
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    vec![
-        memory.is(
-            if available_kib.is_some_and(|kib| kib >= LITTLE_MEMORY_KIB) { Fine } else { Degraded },
-            available_kib.map_or("unknown".to_owned(), |kib| format!("{} MiB", kib / 1024)),
-            "give the machine more memory, or the worker fewer slots",
-        ),
-        look("resources", "CPUs", "slots are measured evenly when each has a CPU of its own").is(
-            if cores > 0 { Fine } else { Degraded },
-            cores.to_string(),
-            "allow the worker at least one CPU",
-        ),
-    ]
 }
 
 /// Major and minor number of the running kernel.
@@ -138,56 +135,9 @@ fn seccomp_notification() -> Finding {
     )
 }
 
-/// core(5): a pipe handler is started whatever RLIMIT_CORE is, but for a limit of exactly 1.
-fn core_pattern() -> Finding {
-    let pattern = read("/proc/sys/kernel/core_pattern").unwrap_or_default();
-    let piped = pattern.starts_with('|');
-    look("settings", "kernel.core_pattern", "a pipe handler runs on the host, as root, on data of a crashed command").is(
-        if piped { Degraded } else { Fine },
-        if pattern.is_empty() { "empty".to_owned() } else { pattern },
-        "sysctl -w kernel.core_pattern=core (Ubuntu: systemctl disable --now apport; Fedora: mask systemd-coredump.socket)",
-    )
-}
-
-fn unprivileged_bpf() -> Finding {
-    let value = read("/proc/sys/kernel/unprivileged_bpf_disabled");
-    let open = value.as_deref() == Some("0");
-    look(
-        "settings",
-        "kernel.unprivileged_bpf_disabled",
-        "a kernel part that had many holes; seccomp bars it in sandboxes",
-    )
-    .is(
-        if open { Degraded } else { Fine },
-        value.unwrap_or_else(|| "no bpf in this kernel".to_owned()),
-        "sysctl -w kernel.unprivileged_bpf_disabled=2",
-    )
-}
-
-fn ptrace_scope() -> Finding {
-    let value = read("/proc/sys/kernel/yama/ptrace_scope");
-    look(
-        "settings",
-        "kernel.yama.ptrace_scope",
-        "who may trace whom; seccomp bars tracing in sandboxes whatever this says",
-    )
-    .is(Fine, value.unwrap_or_else(|| "no yama in this kernel".to_owned()), "")
-}
-
 fn version_of(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|letter: char| !letter.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-fn effective_capabilities() -> u64 {
-    let status = read("/proc/thread-self/status").unwrap_or_default();
-    let hexadecimal = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    hexadecimal.and_then(|value| u64::from_str_radix(value.trim(), 16).ok()).unwrap_or(0)
-}
-
-fn available_memory_kib(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim().strip_suffix(" kB")?.parse().ok()
 }
 
 #[cfg(test)]
@@ -203,8 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn available_memory_is_read() {
-        assert_eq!(available_memory_kib("MemTotal: 10 kB\nMemAvailable:   2048 kB\n"), Some(2048));
-        assert_eq!(available_memory_kib(""), None);
+    fn capabilities_are_read_from_the_effective_set() {
+        // Docker's default set, Podman's, root's, and that of nobody.
+        let of =
+            |hexadecimal: &str| lacking_capabilities(&format!("CapPrm:\tffff\nCapEff:\t{hexadecimal}\n"));
+        assert_eq!(of("00000000a80425fb"), [SYS_ADMIN, "CAP_SYS_PTRACE"]);
+        assert_eq!(of("00000000800405fb"), [SYS_ADMIN, "CAP_MKNOD", "CAP_SYS_PTRACE"]);
+        assert!(of("000001ffffffffff").is_empty());
+        assert_eq!(of("0000000000000000").len(), CAPABILITIES.len());
+        assert_eq!(lacking_capabilities("").len(), CAPABILITIES.len(), "what cannot be seen is not there");
+        assert!(may_mount(&[]) && !may_mount(&[SYS_ADMIN]));
     }
 }

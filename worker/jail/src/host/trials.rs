@@ -8,12 +8,14 @@ use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_change, open_tree};
 
-use super::Status::{Degraded, Missing, Ok as Fine};
+use super::Status::{Missing, Ok as Fine};
+use super::user_namespaces::is_initial;
 use super::{Finding, Status, look, read};
-use crate::base::make_id_map;
+use crate::base::{make_id_map, own_mount_namespace};
 use crate::report::Failure;
 use crate::sys::mount::mount_setattr;
 use crate::sys::process::unshare;
+use crate::uid_range;
 
 const AS_ROOT: &str = "run the worker as root, or with CAP_SYS_ADMIN in the initial user namespace (systemd unit in deploy/; \
                        containers: the capabilities and options that deploy/README.md lists)";
@@ -22,17 +24,22 @@ const TRIAL_UID_BASE: u32 = 0x7000_0000;
 
 pub(super) fn namespaces_and_mounts() -> Vec<Finding> {
     let kinds = [
-        ("mount", CloneFlags::CLONE_NEWNS, "a root of its own"),
-        ("pid", CloneFlags::CLONE_NEWPID, "no other process can be seen or signalled, and all die together"),
-        ("network", CloneFlags::CLONE_NEWNET, "no network"),
-        ("ipc", CloneFlags::CLONE_NEWIPC, "no shared queues and memory"),
-        ("uts", CloneFlags::CLONE_NEWUTS, "a host name that tells nothing"),
-        ("cgroup", CloneFlags::CLONE_NEWCGROUP, "the host's groups cannot be seen"),
+        ("mount", CloneFlags::CLONE_NEWNS, "mnt", "a root of its own"),
+        (
+            "pid",
+            CloneFlags::CLONE_NEWPID,
+            "pid_for_children",
+            "no other process can be seen or signalled, and all die together",
+        ),
+        ("network", CloneFlags::CLONE_NEWNET, "net", "no network"),
+        ("ipc", CloneFlags::CLONE_NEWIPC, "ipc", "no shared queues and memory"),
+        ("uts", CloneFlags::CLONE_NEWUTS, "uts", "a host name that tells nothing"),
+        ("cgroup", CloneFlags::CLONE_NEWCGROUP, "cgroup", "the host's groups cannot be seen"),
     ];
     let mut findings = vec![user_namespace()];
-    for (name, flag, why) in kinds {
+    for (name, flag, link, why) in kinds {
         let looked = look("namespaces", &format!("{name} namespace"), why);
-        findings.push(tried(looked, in_thread(move || unshare(flag)), Missing, AS_ROOT));
+        findings.push(tried(looked, in_thread(move || new_namespace(flag, link)), Missing, AS_ROOT));
     }
     findings.push(tried(
         look("rootfs", "overlay file system", "each command's root is a writable overlay over a read-only image"),
@@ -47,6 +54,13 @@ pub(super) fn namespaces_and_mounts() -> Vec<Finding> {
         Missing,
         "use an image directory on ext4, xfs or btrfs and Linux 5.19 or later, or allow the layer `idmap` to be missing",
     ));
+    findings.push(tried(
+        look("rootfs", "device nodes", "/dev/null, zero, full and random of each sandbox are made anew"),
+        in_thread(device_node),
+        Missing,
+        "run the worker as root, with CAP_MKNOD, where no device group forbids it (systemd: no DevicePolicy=strict or closed)",
+    ));
+    findings.push(locks());
     findings.push(proc_visible());
     findings
 }
@@ -72,26 +86,61 @@ fn user_namespace() -> Finding {
     }
 }
 
-/// mount_too_revealing() of the kernel: a mount over a part of /proc forbids a fresh one in a user namespace.
+/// Without host root, the kernel allows a new /proc only where nothing covers a part of one that is there already
+/// (mount_too_revealing in fs/namespace.c).
 fn proc_visible() -> Finding {
-    let mountinfo = read("/proc/self/mountinfo").unwrap_or_default();
-    let mut points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
-    // An automount point for binfmt_misc lies on a directory that is always empty, and hides nothing.
-    let masked =
-        points.find(|point| point.starts_with("/proc/") && !point.starts_with("/proc/sys/fs/binfmt_misc"));
+    let masked = masked(&read("/proc/self/mountinfo").unwrap_or_default());
     let looked = look(
         "rootfs",
         "/proc fully visible",
         "without host root, a sandbox's own /proc can be mounted only then",
     );
-    match masked {
-        None => looked.is(Fine, "nothing is mounted over it", ""),
-        Some(point) => looked.is(
-            Degraded,
-            format!("{point} is covered"),
-            "containers: --security-opt systempaths=unconfined (not needed where the worker has CAP_SYS_ADMIN of the host)",
+    match (masked.is_empty(), in_initial_user_namespace()) {
+        (true, _) => looked.is(Fine, "nothing is mounted over it", ""),
+        (false, true) => looked.is(Fine, format!("{} covered; host root is not concerned", masked.join(", ")), ""),
+        (false, false) => looked.is(
+            Missing,
+            format!("{} covered", masked.join(", ")),
+            "docker: --security-opt systempaths=unconfined; podman: --security-opt unmask=ALL; kubernetes: procMount: Unmasked",
         ),
     }
+}
+
+/// What covers /proc, where that keeps sandboxes from being made.
+pub(super) fn masked_where_it_matters() -> Vec<String> {
+    if in_initial_user_namespace() {
+        Vec::new()
+    } else {
+        masked(&read("/proc/self/mountinfo").unwrap_or_default())
+    }
+}
+
+/// The locks of uid ranges are there, and by default the socket.
+pub(super) fn run_is_writable() -> bool {
+    let place = if Path::new(uid_range::DIRECTORY).exists() { uid_range::DIRECTORY } else { "/run" };
+    rustix::fs::accessat(CWD, place, rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::EACCESS).is_ok()
+}
+
+fn locks() -> Finding {
+    look("rootfs", uid_range::DIRECTORY, "locks there keep two slots of this host from taking the same uids")
+        .is(
+            if run_is_writable() { Fine } else { Missing },
+            if run_is_writable() { "writable" } else { "not writable" },
+            "run the worker as root; containers: --tmpfs /run",
+        )
+}
+
+fn in_initial_user_namespace() -> bool {
+    read("/proc/self/uid_map").is_none_or(|map| is_initial(&map))
+}
+
+/// An automount point for binfmt_misc lies on a directory that is always empty, and hides nothing.
+fn masked(mountinfo: &str) -> Vec<String> {
+    let points = mountinfo.lines().filter_map(|line| line.split(' ').nth(4));
+    points
+        .filter(|point| point.starts_with("/proc/") && !point.starts_with("/proc/sys/fs/binfmt_misc"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn tried(looked: super::Looked, result: Result<(), Errno>, otherwise: Status, fix: &str) -> Finding {
@@ -113,8 +162,17 @@ fn in_thread(trial: impl FnOnce() -> Result<(), Errno> + Send + 'static) -> Resu
     }
 }
 
+/// A yes of the kernel's is not enough: the thread must be in another one.
+fn new_namespace(flag: CloneFlags, link: &str) -> Result<(), Errno> {
+    let path = format!("/proc/thread-self/ns/{link}");
+    // That of the next child does not exist before it has a first process (pid_namespaces(7)): no link, then.
+    let before = std::fs::read_link(&path).ok();
+    unshare(flag)?;
+    if before.is_some() && std::fs::read_link(&path).ok() == before { Err(Errno::NOTSUP) } else { Ok(()) }
+}
+
 fn own_mounts() -> Result<(), Errno> {
-    unshare(CloneFlags::CLONE_NEWNS)?;
+    own_mount_namespace()?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
 }
 
@@ -148,6 +206,24 @@ fn overlay_on(place: &Path) -> Result<(), Errno> {
         .map(drop)
 }
 
+/// Made and opened, since groups of devices bar either.
+fn device_node() -> Result<(), Errno> {
+    own_mounts()?;
+    let place = tempfile_directory()?;
+    let result = device_node_on(&place);
+    let _ = rustix::mount::unmount(&place, rustix::mount::UnmountFlags::DETACH);
+    let removed = rustix::fs::rmdir(&place);
+    result.and(removed)
+}
+
+fn device_node_on(place: &Path) -> Result<(), Errno> {
+    use rustix::fs::{FileType, Mode, OFlags, makedev, mknodat, open};
+    mount("tmpfs", place, "tmpfs", MountFlags::NOSUID, c"size=64k")?;
+    let null = place.join("null");
+    mknodat(CWD, &null, FileType::CharacterDevice, Mode::RUSR | Mode::WUSR, makedev(1, 3))?;
+    open(&null, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).map(drop)
+}
+
 /// On the file system of `/usr`, which the `host` image shows.
 fn id_mapped() -> Result<(), Errno> {
     own_mounts()?;
@@ -164,4 +240,23 @@ fn tempfile_directory() -> Result<std::path::PathBuf, Errno> {
     let place = std::env::temp_dir().join(name);
     rustix::fs::mkdir(&place, rustix::fs::Mode::RWXU)?;
     Ok(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_covers_proc_is_listed() {
+        let docker = "\
+650 649 0:62 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+660 650 0:62 /bus /proc/bus ro,nosuid,nodev,noexec,relatime - proc proc rw
+661 650 0:66 / /proc/kcore rw,nosuid - tmpfs tmpfs rw,size=65536k,mode=755
+662 649 0:5 / /processes rw - tmpfs tmpfs rw
+";
+        assert_eq!(masked(docker), ["/proc/bus", "/proc/kcore"]);
+        let automount = "35 22 0:30 / /proc/sys/fs/binfmt_misc rw,relatime shared:14 - autofs systemd-1 rw\n22 1 0:21 / /proc rw - proc proc rw\n";
+        assert_eq!(masked(automount), [""; 0]);
+        assert_eq!(masked("garbage\n\n"), [""; 0]);
+    }
 }

@@ -7,5 +7,6 @@
 pub(crate) mod clone;
 pub(crate) mod landlock;
 pub(crate) mod mount;
+pub(crate) mod probe;
 pub(crate) mod process;
 pub(crate) mod seccomp;
