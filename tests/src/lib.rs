@@ -6,6 +6,7 @@
 pub mod api;
 pub mod archive;
 pub mod binary;
+pub mod broken;
 pub mod census;
 pub mod cli;
 pub mod hostile;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use kiln_jail::host::{self, Finding, Status};
+use kiln_jail::layer_of;
 use kiln_jail::plan::CustomProfile;
 use kiln_proto::{model, v1};
 use tonic::transport::Channel;
@@ -55,7 +56,7 @@ pub enum EngineError {
     #[error("a task was stopped")]
     Stopped(#[source] tokio::task::JoinError),
     /// A layer of the sandbox is missing, or something that it needs.
-    #[error("this host cannot make the sandbox: {step}: {detail}{}{}", with_errno(*errno), with_fixes(missing))]
+    #[error("this host cannot make the sandbox: {}{step}: {detail}{}{}", of_layer(step), with_errno(*errno), with_fixes(step, missing))]
     Layer {
         step: String,
         errno: i32,
@@ -192,9 +193,14 @@ fn with_errno(errno: i32) -> String {
     if errno == 0 { String::new() } else { format!(" ({})", io::Error::from_raw_os_error(errno)) }
 }
 
-fn with_fixes(missing: &[Finding]) -> String {
+fn of_layer(step: &str) -> String {
+    layer_of(step).map_or(String::new(), |layer| format!("layer {}: ", layer.name))
+}
+
+fn with_fixes(step: &str, missing: &[Finding]) -> String {
     if missing.is_empty() {
-        return "; `kiln doctor` shows what this host has".to_owned();
+        let fix = layer_of(step).map_or(String::new(), |layer| format!("; fix: {}", layer.fix));
+        return format!("{fix}; `kiln doctor` shows what this host has");
     }
     missing
         .iter()
@@ -248,5 +254,13 @@ mod tests {
              cgroups: memory controller: not mounted; fix: mount it"
         );
         assert!(error(Vec::new()).to_string().ends_with("; `kiln doctor` shows what this host has"));
+        let layer = EngineError::Layer {
+            step: "no_new_privs".into(),
+            errno: 0,
+            detail: "it is not set".into(),
+            missing: Vec::new(),
+        };
+        let text = layer.to_string();
+        assert!(text.contains("layer no_new_privs: no_new_privs: it is not set; fix: "), "{text}");
     }
 }

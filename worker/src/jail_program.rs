@@ -23,10 +23,17 @@ pub(crate) struct JailProgram {
 pub enum JailProgramError {
     #[error("open the jail program {}", path.display())]
     Open { path: PathBuf, source: io::Error },
-    #[error("copy the jail program into memory")]
+    #[error(
+        "copy the jail program into memory; fix: let the worker make memfds (memfd_create, Linux 3.17 or later)"
+    )]
     Copy { source: io::Error },
-    #[error("seal the copy of the jail program")]
+    #[error("seal the copy of the jail program; fix: let the worker seal memfds (fcntl F_ADD_SEALS)")]
     Seal { source: io::Error },
+    #[error(
+        "the kernel took the seals of the jail program's copy and holds none; fix: nothing around the worker may answer in the \
+         kernel's place (containers: --security-opt seccomp=unconfined)"
+    )]
+    NotSealed,
 }
 
 impl JailProgram {
@@ -46,8 +53,12 @@ impl JailProgram {
         rustix::fs::fchmod(&copy, rustix::fs::Mode::from_raw_mode(0o500))
             .map_err(|errno| JailProgramError::Seal { source: errno.into() })?;
         let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
-        rustix::fs::fcntl_add_seals(&copy, seals)
+        let sealed = rustix::fs::fcntl_add_seals(&copy, seals)
+            .and_then(|()| rustix::fs::fcntl_get_seals(&copy))
             .map_err(|errno| JailProgramError::Seal { source: errno.into() })?;
+        if !sealed.contains(seals) {
+            return Err(JailProgramError::NotSealed);
+        }
         Ok(Self { memfd: copy.into() })
     }
 

@@ -10,7 +10,11 @@ use kiln_tests::verdict::assert_wrote;
 
 /// Runs `kiln up` behind a wrapper that takes something away; it must fail by itself.
 fn doomed(wrapper: &[&str]) -> String {
-    let place = Place::new();
+    doomed_in(&Place::new(), wrapper)
+}
+
+/// The same with what the wrapper needs in a place that exists already.
+pub(crate) fn doomed_in(place: &Place, wrapper: &[&str]) -> String {
     let config = format!(
         "[server]\nlisten = [\"{}\"]\ndata_dir = \"{}\"\n[worker]\ndata_dir = \"{}\"\nprobe_languages = false\nslots = 1\n",
         place.address(),
@@ -18,13 +22,14 @@ fn doomed(wrapper: &[&str]) -> String {
         place.path("data/worker").display()
     );
     let config = place.write("up.toml", config);
-    let script = format!("exec timeout 60 {} up --config {}", binary::kiln().display(), config.display());
-    let said = Command::new(wrapper[0])
-        .args(&wrapper[1..])
+    let script = format!("exec {} up --config {}", binary::kiln().display(), config.display());
+    let said = Command::new("timeout")
+        .arg("90")
+        .args(wrapper)
         .args(["sh", "-c", &script])
         .env("TMPDIR", place.path("tmp"))
         .output()
-        .expect("the wrapper is part of util-linux");
+        .expect("timeout is part of coreutils");
     let text = format!("{}{}", String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(
         !said.status.success() && said.status.code() != Some(124),

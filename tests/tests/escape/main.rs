@@ -9,6 +9,7 @@ mod cheating;
 mod command;
 mod incidents;
 mod inventory;
+mod layers;
 mod machine;
 mod resources;
 mod runtimes;

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 
 use crate::cgroup::{Group, GroupUsage, available_cpus};
 use crate::evidence::{OomKills, Streams, Victim, may_be_a_fault, signal_origin};
+use crate::inspect;
 use crate::jail::Jail;
 use crate::learned::Learned;
 use crate::plan::Plan;
@@ -89,7 +90,7 @@ pub(crate) fn run(
     check_files_fit(plan, &descriptors)?;
     let loaded = Loaded::of(jail, plan, recording)?;
     let group = jail.hierarchies.create(&jail.setup.cgroup_name, name, &plan.limits, &jail.setup.cpus)?;
-    match run_in(jail, plan, descriptors, &group, &loaded, accepted_us) {
+    match run_in(jail, plan, descriptors, &group, &loaded, name, accepted_us) {
         Ok((observed, mounts)) => finish(plan, observed, mounts, group),
         Err(failure) => {
             let left_behind = group.kill().and_then(|()| group.remove()).err();
@@ -118,6 +119,7 @@ fn run_in(
     descriptors: Descriptors,
     group: &Group,
     loaded: &Loaded<'_>,
+    name: &str,
     accepted_us: u64,
 ) -> Result<(Observed, Mounts), Failure> {
     if let Some(log) = &jail.kernel_log {
@@ -125,7 +127,7 @@ fn run_in(
     }
     let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
     let prepared_us = unix_us();
-    let started = start(jail, plan, descriptors, group, loaded, &sandbox);
+    let started = start(jail, plan, descriptors, group, loaded, &sandbox, name);
     let (child, seen, cwd_errno, died, listener) = match started {
         Ok(Started { child, seen, cwd_errno, died, listener }) => {
             (Some(child), seen, cwd_errno, died, listener)
@@ -206,6 +208,7 @@ fn start(
     group: &Group,
     loaded: &Loaded<'_>,
     sandbox: &Sandbox,
+    name: &str,
 ) -> Result<Started, Failure> {
     let start = {
         let launch = Launch::of(plan, &descriptors)?;
@@ -225,6 +228,9 @@ fn start(
             Started { child, seen: Ok(unseen), cwd_errno: None, died: true, listener: None }
         }
         Start::Waiting(Waiting { child, handshake, listener }) => {
+            if let Err(failure) = inspect_first(jail, plan, sandbox, &child, listener.as_ref(), name) {
+                return Ok(Started { child, seen: Err(failure), cwd_errno: None, died: false, listener });
+            }
             let post = Post {
                 worker: jail.socket.as_fd(),
                 group,
@@ -242,6 +248,26 @@ fn start(
             Started { child, seen, cwd_errno: None, died: false, listener }
         }
     })
+}
+
+/// What holds for a jail's first command holds for all: the same code on the same kernel. (What a profile differs in is
+/// checked where it is loaded.)
+fn inspect_first(
+    jail: &Jail,
+    plan: &Plan,
+    sandbox: &Sandbox,
+    command: &Child,
+    listener: Option<&OwnedFd>,
+    name: &str,
+) -> Result<(), Failure> {
+    if jail.inspected.get() {
+        return Ok(());
+    }
+    let group = format!("{}/{name}", jail.setup.cgroup_name);
+    let waiting = inspect::Waiting { command, listener: listener.map(AsFd::as_fd), group: &group };
+    inspect::inspect(jail, plan, sandbox, &waiting)?;
+    jail.inspected.set(true);
+    Ok(())
 }
 
 fn usable_cpus(jail: &Jail) -> u32 {

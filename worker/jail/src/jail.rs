@@ -3,6 +3,7 @@
 //! It must never keep anything of a command beyond `Release`, and never report `Released` while something is left: a
 //! jail that could not clean up says so and ends, and the worker starts another.
 
+use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -45,6 +46,8 @@ pub(crate) struct Jail {
     pub(crate) missing: Missing,
     /// Where it can be read.
     pub(crate) kernel_log: Option<KernelLog>,
+    /// Whether a command of this jail was found to be confined as it should be.
+    pub(crate) inspected: Cell<bool>,
     filters: Vec<(Profile, Filters)>,
     commands: u64,
     held: Option<Held>,
@@ -119,6 +122,7 @@ impl Jail {
             hierarchies,
             missing,
             kernel_log,
+            inspected: Cell::new(false),
             filters: Vec::new(),
             commands: 0,
             held: None,

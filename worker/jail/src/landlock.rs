@@ -7,6 +7,7 @@ use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
+use rustix::fs::{AtFlags, CWD, FileType, Mode, mknodat, unlinkat};
 use rustix::io::Errno;
 
 use crate::plan::Writes;
@@ -30,6 +31,9 @@ const LATER: [(i32, &str, &str); 4] = [
 const WRITABLE: [&str; 3] = ["/work", "/tmp", "/dev/shm"];
 /// Devices that programs open for writing.
 const WRITABLE_DEVICES: [&str; 3] = ["/dev/null", "/dev/zero", "/dev/full"];
+
+/// No file put into a sandbox is there, so the name is free.
+const PROBE: &str = "/dev/shm/kiln-denied";
 
 /// The kernel's Landlock ABI, as it says; it may be newer than [`NEWEST_KNOWN_ABI`].
 pub fn abi() -> Result<i32, Failure> {
@@ -69,7 +73,20 @@ pub fn restrict(writes: Writes) -> Result<(), Failure> {
         let detail = format!("the kernel enforced only a part: {:?}", status.ruleset);
         return Err(Failure::new("landlock", 0, detail));
     }
-    Ok(())
+    prove()
+}
+
+/// Nothing in /proc tells a process's Landlock domain, so one denial is asked for: an overlay's whiteout (character device
+/// 0:0), which everybody may make since Linux 5.8, in a place where everybody may write, and which no rule allows.
+fn prove() -> Result<(), Failure> {
+    match mknodat(CWD, PROBE, FileType::CharacterDevice, Mode::RUSR, 0) {
+        Err(Errno::ACCESS) => Ok(()),
+        Err(errno) => Err(Failure::new("landlock", errno.raw_os_error(), "have something denied")),
+        Ok(()) => {
+            let _ = unlinkat(CWD, PROBE, AtFlags::empty());
+            Err(Failure::new("landlock", 0, "the kernel said yes, and enforces nothing"))
+        }
+    }
 }
 
 /// Handles every right of this ABI: what no rule grants is denied, TCP and leaving the scope among it.
@@ -127,7 +144,7 @@ mod tests {
     use std::path::Path;
     use std::process::Command;
 
-    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+    use rustix::fs::makedev;
 
     use super::*;
 

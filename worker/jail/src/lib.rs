@@ -18,6 +18,7 @@ pub mod wire;
 mod base;
 mod evidence;
 mod execution;
+mod inspect;
 mod jail;
 mod layers;
 mod priority;
@@ -26,4 +27,4 @@ mod supervise;
 mod sys;
 
 pub use jail::run_jail;
-pub use layers::NAMES as LAYERS_THAT_MAY_BE_MISSING;
+pub use layers::{Layer, NAMES as LAYERS_THAT_MAY_BE_MISSING, layer_of};

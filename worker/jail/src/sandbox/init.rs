@@ -19,7 +19,7 @@ use super::rootfs::{Mounts, open_directory};
 use super::{ExitOnUnwind, handshake, kill, privileges};
 
 /// Uid and gid of init, inside: neither root nor the command's.
-const INIT_ID: u32 = 65_533;
+pub(crate) const INIT_ID: u32 = 65_533;
 
 /// Namespaces that nothing in the sandbox may make more of; the kernel keeps these limits per user namespace
 /// (namespaces(7)).

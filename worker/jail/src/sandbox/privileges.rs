@@ -23,7 +23,15 @@ pub(crate) fn drop_all(id: u32) -> Result<(), Failure> {
         .map_err(Failure::of("capabilities", "drop every capability"))?;
     rustix::thread::clear_ambient_capability_set()
         .map_err(Failure::of("capabilities", "clear the ambient set"))?;
-    rustix::thread::set_no_new_privs(true).map_err(Failure::of("no_new_privs", "renounce new privileges"))
+    rustix::thread::set_no_new_privs(true).map_err(Failure::of("no_new_privs", "renounce new privileges"))?;
+    match rustix::thread::no_new_privs() {
+        Ok(true) => Ok(()),
+        // Landlock and seccomp would refuse for the want of it, and be taken for the culprit.
+        Ok(false) => {
+            Err(Failure::new("no_new_privs", 0, "the kernel said yes, and new privileges can be had"))
+        }
+        Err(errno) => Err(Failure::new("no_new_privs", errno.raw_os_error(), "ask whether it is set")),
+    }
 }
 
 /// Every capability this kernel knows: the first unknown number is EINVAL (PR_CAPBSET_DROP(2const)).

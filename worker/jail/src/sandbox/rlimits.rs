@@ -17,19 +17,23 @@ const CORE_BYTES: u64 = 1;
 /// Queued signals of one user.
 const SIGPENDING: u64 = 1024;
 
+/// Every limit but that on open files, with its row in `/proc/PID/limits`.
+fn table(limits: &Limits) -> [(Resource, &'static str, u64); 8] {
+    [
+        (Resource::Core, "Max core file size", CORE_BYTES),
+        (Resource::Fsize, "Max file size", limits.file_size_bytes.get()),
+        (Resource::Stack, "Max stack size", limits.stack_bytes.get()),
+        (Resource::Memlock, "Max locked memory", MEMLOCK_BYTES),
+        (Resource::Msgqueue, "Max msgqueue size", MSGQUEUE_BYTES),
+        (Resource::Sigpending, "Max pending signals", SIGPENDING),
+        (Resource::Nice, "Max nice priority", 0),
+        (Resource::Rtprio, "Max realtime priority", 0),
+    ]
+}
+
 /// In the command's process, before it loses the ids that the limits are counted for.
 pub(crate) fn apply(limits: &Limits) -> Result<(), Errno> {
-    let table = [
-        (Resource::Core, CORE_BYTES),
-        (Resource::Fsize, limits.file_size_bytes.get()),
-        (Resource::Stack, limits.stack_bytes.get()),
-        (Resource::Memlock, MEMLOCK_BYTES),
-        (Resource::Msgqueue, MSGQUEUE_BYTES),
-        (Resource::Sigpending, SIGPENDING),
-        (Resource::Nice, 0),
-        (Resource::Rtprio, 0),
-    ];
-    for (resource, value) in table {
+    for (resource, _, value) in table(limits) {
         setrlimit(resource, lowered(getrlimit(resource), value))?;
     }
     Ok(())
@@ -40,6 +44,25 @@ pub(crate) fn apply(limits: &Limits) -> Result<(), Errno> {
 pub(crate) fn limit_open_files(command: Pid, limits: &Limits) -> Result<(), Errno> {
     let limit = lowered(getrlimit(Resource::Nofile), limits.open_files.get());
     prlimit(Some(command), Resource::Nofile, limit).map(drop)
+}
+
+/// The first row of a command's `/proc/PID/limits` that is not as it was set, with what it says.
+pub(crate) fn first_not_held<'a>(proc_limits: &'a str, limits: &Limits) -> Option<(&'static str, &'a str)> {
+    let open_files = (Resource::Nofile, "Max open files", limits.open_files.get());
+    let all = table(limits).into_iter().chain([open_files]);
+    all.map(|(resource, row, value)| {
+        (row, lowered(getrlimit(resource), value).current, row_of(proc_limits, row))
+    })
+    .find(|(_, wanted, said)| {
+        let mut numbers = said.split_whitespace().map(|word| word.parse::<u64>().ok());
+        // Soft, then hard.
+        numbers.next() != Some(*wanted) || numbers.next() != Some(*wanted)
+    })
+    .map(|(row, _, said)| (row, said))
+}
+
+fn row_of<'a>(proc_limits: &'a str, row: &str) -> &'a str {
+    proc_limits.lines().find_map(|line| line.strip_prefix(row)).map_or("", str::trim)
 }
 
 fn lowered(current: Rlimit, wanted: u64) -> Rlimit {
