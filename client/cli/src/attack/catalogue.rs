@@ -42,7 +42,14 @@ pub(crate) fn chosen(all: Vec<Attack>, words: &[String]) -> Result<Vec<Attack>, 
             return Err(unknown(&all, word));
         }
     }
-    let meant = |attack: &Attack| words.is_empty() || words.iter().any(|word| is_meant(attack, word));
+    // The whole name of one is no beginning of others.
+    let whole: Vec<bool> = words.iter().map(|word| all.iter().any(|attack| attack.name == *word)).collect();
+    let meant = |attack: &Attack| {
+        let one = |(word, whole): (&String, &bool)| {
+            if *whole { attack.name == *word } else { is_meant(attack, word) }
+        };
+        words.is_empty() || words.iter().zip(&whole).any(one)
+    };
     Ok(all.into_iter().filter(meant).collect())
 }
 
