@@ -255,7 +255,7 @@ impl Interpreter {
     pub const fn path(self) -> &'static str {
         match self {
             Interpreter::Python => "/usr/bin/python3",
-            Interpreter::Shell => "/bin/sh",
+            Interpreter::Shell => "/bin/bash",
         }
     }
 

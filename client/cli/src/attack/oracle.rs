@@ -95,6 +95,8 @@ mod tests {
 
     use super::*;
 
+    type Change = fn(&mut Held);
+
     fn held() -> Held {
         let census = Census {
             processes: 10,
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_thing_left_behind_is_told() {
-        let changes: [(&str, fn(&mut Held)); 8] = [
+        let changes: [(&str, Change); 8] = [
             ("processes", |held| held.census.processes += 1),
             ("processes", |held| held.census.processes -= 1),
             ("mounts", |held| held.census.mounts += 1),

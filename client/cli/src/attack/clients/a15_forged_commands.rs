@@ -8,8 +8,10 @@ use super::asking::{self, job, refused_field};
 use crate::attack::Held;
 use crate::attack::target::Target;
 
+type Forge = fn(&mut v1::Command);
+
 /// What is wrong, the field that must be named, and how.
-const FORGED: [(&str, &str, fn(&mut v1::Command)); 6] = [
+const FORGED: [(&str, &str, Forge); 6] = [
     ("no argv", "argv", |command| command.argv.clear()),
     ("an empty program", "argv[0]", |command| command.argv[0] = "".into()),
     ("a NUL in an argument", "argv[1]", |command| command.argv[1] = "a\0b".into()),

@@ -8,7 +8,9 @@ use super::asking::{self, job, refused_field};
 use crate::attack::Held;
 use crate::attack::target::Target;
 
-const LIMITS: [(&str, fn(&mut v1::Limits)); 4] = [
+type Set = fn(&mut v1::Limits);
+
+const LIMITS: [(&str, Set); 4] = [
     ("memory_bytes", |limits| limits.memory_bytes = Some(1)),
     ("disk_bytes", |limits| limits.disk_bytes = Some(1)),
     ("inodes", |limits| limits.inodes = Some(1)),

@@ -8,8 +8,10 @@ use super::asking::{self, job, refused_field};
 use crate::attack::Held;
 use crate::attack::target::Target;
 
+type Set = fn(&mut v1::Limits);
+
 /// Each limit alone.
-const LIMITS: [(&str, fn(&mut v1::Limits)); 10] = [
+const LIMITS: [(&str, Set); 10] = [
     ("cpu_ms", |limits| limits.cpu_ms = Some(0)),
     ("wall_ms", |limits| limits.wall_ms = Some(0)),
     ("memory_bytes", |limits| limits.memory_bytes = Some(0)),
