@@ -14,7 +14,7 @@ use rustix::process::Pid;
 use crate::base::Base;
 use crate::cgroup::Version;
 use crate::jail::Jail;
-use crate::plan::{Plan, Profile};
+use crate::plan::{Plan, Writes};
 use crate::report::Failure;
 use crate::sandbox::init::INIT_ID;
 use crate::sandbox::{COMMAND_ID, Sandbox, rlimits};
@@ -61,7 +61,7 @@ pub(crate) fn inspect(
         return Err(Failure::new("rlimits", 0, format!("the kernel says of the command's {row}: {said}")));
     }
     groups(&command.read("cgroup")?, jail.hierarchies.version(), waiting.group)?;
-    mounts(&command.read("mountinfo")?, plan.profile)?;
+    mounts(&command.read("mountinfo")?, plan.profile.writes())?;
     descriptors(&command.descriptors()?)?;
     of_init(init.descriptors()?.len())?;
     if let Some(listener) = waiting.listener {
@@ -213,7 +213,7 @@ fn groups(proc_cgroup: &str, version: Version, group: &str) -> Result<(), Failur
 }
 
 /// Nothing but the sandbox's own mounts, each as confined as it was made, from `/proc/PID/mountinfo`.
-fn mounts(mountinfo: &str, profile: Profile) -> Result<(), Failure> {
+fn mounts(mountinfo: &str, writes: Writes) -> Result<(), Failure> {
     let mut roots = 0;
     for line in mountinfo.lines() {
         let Some(mount) = Mount::parse(line) else {
@@ -224,7 +224,7 @@ fn mounts(mountinfo: &str, profile: Profile) -> Result<(), Failure> {
             ));
         };
         roots += usize::from(mount.point == "/");
-        mount.check(profile)?;
+        mount.check(writes)?;
     }
     match roots {
         1 => Ok(()),
@@ -248,7 +248,7 @@ impl<'a> Mount<'a> {
         Some(Self { point, options, kind: after.next()?, super_options: after.nth(1)? })
     }
 
-    fn check(&self, profile: Profile) -> Result<(), Failure> {
+    fn check(&self, writes: Writes) -> Result<(), Failure> {
         let Self { point, options, kind, .. } = self;
         let step = match *kind {
             "proc" => "mount_proc",
@@ -262,7 +262,7 @@ impl<'a> Mount<'a> {
         let mut wanted = vec!["nosuid"];
         // Devices are opened below /dev only, which nobody can write in.
         wanted.push(if *point == "/dev" { "ro" } else { "nodev" });
-        if *kind == "proc" || (*kind == "overlay" && profile != Profile::Build) {
+        if *kind == "proc" || (*kind == "overlay" && writes == Writes::Work) {
             wanted.push("ro");
         }
         let has = |options: &str, option: &str| options.split(',').any(|word| word == option);

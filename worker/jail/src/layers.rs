@@ -126,7 +126,10 @@ mod tests {
 
     #[test]
     fn only_named_layers_may_be_missing() {
-        assert!(Missing::of(&["landlock".to_owned()]).unwrap().landlock);
-        assert_eq!(Missing::of(&["cgroups".to_owned()]).unwrap_err().step, "allow_missing");
+        assert!(Missing::of(&["landlock".to_owned()], FilterUse::Required).unwrap().landlock);
+        assert_eq!(
+            Missing::of(&["cgroups".to_owned()], FilterUse::Required).unwrap_err().step,
+            "allow_missing"
+        );
     }
 }

@@ -112,11 +112,11 @@ fn a_group_that_was_not_joined_is_named() {
 
 #[test]
 fn a_mount_that_is_not_as_it_was_made_is_named() {
-    let of = |from: &str, to: &str, profile| {
+    let of = |from: &str, to: &str, writes| {
         assert!(MOUNTINFO.contains(from), "{from}");
-        step(mounts(&MOUNTINFO.replacen(from, to, 1), profile))
+        step(mounts(&MOUNTINFO.replacen(from, to, 1), writes))
     };
-    assert_eq!(of("91", "91", Profile::Default), "fine");
+    assert_eq!(of("91", "91", Writes::Work), "fine");
     for (from, to, named) in [
         ("/ / ro,nosuid", "/ / rw,nosuid", "mount_overlay"),
         ("/ / ro,nosuid,nodev", "/ / ro,nodev", "mount_overlay"),
@@ -130,10 +130,10 @@ fn a_mount_that_is_not_as_it_was_made_is_named() {
         ("hidepid=invisible", "hidepid=off", "mount_proc"),
         ("91 90 0:55 / / ro", "91", "rootfs"),
     ] {
-        assert_eq!(of(from, to, Profile::Default), named, "{from:?} -> {to:?}");
+        assert_eq!(of(from, to, Writes::Work), named, "{from:?} -> {to:?}");
     }
-    assert_eq!(of("/ / ro,nosuid", "/ / rw,nosuid", Profile::Build), "fine", "it may write in its root");
-    assert_eq!(step(mounts("", Profile::Build)), "pivot_root");
+    assert_eq!(of("/ / ro,nosuid", "/ / rw,nosuid", Writes::Root), "fine", "it may write in its root");
+    assert_eq!(step(mounts("", Writes::Root)), "pivot_root");
 }
 
 #[test]
