@@ -206,7 +206,9 @@ fn a_crash_is_told_from_a_signal_and_the_stacks_edge_from_elsewhere() {
     };
     let sent = jail.run(Job::perl("kill SEGV, $$; sleep 9")).report.evidence;
     assert_eq!((sent.signal_origin, sent.fault), (None, None));
-    let edge = crash(Job::new(&["/bin/bash", "-c", "deeper() { deeper; }; deeper"]));
+    // A small stack: a shell takes long to fill a large one.
+    let deep = Job::new(&["/bin/bash", "-c", "deeper() { deeper; }; deeper"]);
+    let edge = crash(deep.limit(|limits| limits.stack_bytes = count(256 << 10)));
     let null = crash(Job::perl("unpack q(P8), pack q(J), 8"));
     // The kernel tells ten crashes in five seconds, of everybody's; at least one of two is among them on a quiet host.
     if let Some(fault) = &edge.fault {
