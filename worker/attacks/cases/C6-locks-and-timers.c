@@ -1,7 +1,7 @@
 // Tries: kernel memory in small objects: record locks, timers and epoll entries, as many as it gets.
-// Seen: CVE-2022-0487's kin; objects that older kernels charged to nobody (file locks before 5.15).
-// Must: the memory limit, a refusal or another bound stops it; the host does not pay.
-// Case: row=C6 expect=limit:memory|held limits=memory:16M,open_files:1024
+// Seen: CVE-2022-0480: record locks are charged to nobody; its mend was taken back for its cost.
+// Must: strict refuses record locks; a bound stops the rest (default allows the locks: SECURITY.md).
+// Case: row=C6 expect=limit:memory|held profile=strict limits=memory:16M,open_files:1024
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -25,8 +25,8 @@ macro_rules! errnos {
     ($($name:ident)*) => { [$((stringify!($name), libc::$name as u16)),*] };
 }
 
-const ERRNOS: [(&str, u16); 10] =
-    errnos!(EPERM EACCES EINVAL ENOSYS EAFNOSUPPORT EAGAIN ENOENT ENOMEM EOPNOTSUPP ENOTTY);
+const ERRNOS: [(&str, u16); 11] =
+    errnos!(EPERM EACCES EINVAL ENOSYS EAFNOSUPPORT EAGAIN ENOENT ENOMEM EOPNOTSUPP ENOTTY ENOLCK);
 
 /// `EPERM` for 1: for errors that a policy may answer with.
 pub fn errno_name(errno: u16) -> Option<&'static str> {
@@ -38,7 +38,7 @@ pub(super) fn errnos() -> impl Iterator<Item = &'static str> {
     ERRNOS.iter().map(|(name, _)| *name)
 }
 
-const VALUES: [(&str, u32); 70] = constants!(
+const VALUES: [(&str, u32); 74] = constants!(
     CLONE_NEWCGROUP CLONE_NEWIPC CLONE_NEWNET CLONE_NEWNS CLONE_NEWPID CLONE_NEWTIME CLONE_NEWUSER CLONE_NEWUTS
     CLONE_PARENT CLONE_THREAD CLONE_VM CLONE_FS CLONE_FILES CLONE_SIGHAND CLONE_VFORK
     RENAME_WHITEOUT
@@ -46,7 +46,7 @@ const VALUES: [(&str, u32); 70] = constants!(
     AF_UNIX AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_VSOCK
     S_IFMT S_IFIFO S_IFREG S_IFSOCK
     PROT_READ PROT_WRITE PROT_EXEC MAP_ANONYMOUS MAP_SHARED MAP_PRIVATE MAP_FIXED
-    F_SETLEASE F_NOTIFY
+    F_SETLEASE F_NOTIFY F_SETLK F_SETLKW F_OFD_SETLK F_OFD_SETLKW
     ADDR_NO_RANDOMIZE
     RLIMIT_CORE RLIMIT_NOFILE RLIMIT_STACK
     PR_SET_NAME PR_GET_NAME PR_SET_PDEATHSIG PR_GET_PDEATHSIG PR_SET_DUMPABLE PR_GET_DUMPABLE
