@@ -15,6 +15,10 @@ pub mod seccomp;
 pub mod uid_range;
 pub mod wire;
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod base;
 mod evidence;
 mod execution;

@@ -7,6 +7,8 @@
 
 mod control;
 mod delegate;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod mounts;
 mod shortage;
 mod survey;

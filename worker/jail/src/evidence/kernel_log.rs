@@ -120,6 +120,16 @@ impl OomKills {
     }
 }
 
+/// A record read in each way there is, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(super) fn read_all(record: &[u8]) {
+    let Some(message) = message(record) else { return };
+    let mut kills = OomKills::default();
+    kills.read(&message, "/kiln-1/0-1", 1_879_048_192);
+    assert!(kills.victims.len() <= MAX_VICTIMS);
+    let _fault = parse_fault(&message, 7, 8 << 20);
+}
+
 /// The text of a record that the kernel itself wrote: `PRIORITY,SEQUENCE,TIME,FLAGS;TEXT\n`, then lines of a dictionary
 /// (Documentation/ABI/testing/dev-kmsg). Bytes that are not printable, and `\`, are `\xNN` there.
 fn message(record: &[u8]) -> Option<Vec<u8>> {

@@ -6,6 +6,8 @@
 //! than its budget.
 
 mod activity;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod kernel_log;
 mod look;
 mod origin;
