@@ -285,7 +285,8 @@ fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Fail
         Some(child) => process::wait4(child.pid).map_err(Failure::of("reap_command", "reap the command"))?,
         None => Reaped::default(),
     };
-    process::wait4(init.pid).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
+    // A command that may clone with CLONE_PARENT makes processes of its namespace children of the jail, and init waits for those too.
+    process::reap_through(init.pid).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
     wait_until_empty(group)?;
     Ok(End { reaped, left_running: left_running? })
 }

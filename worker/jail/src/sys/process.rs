@@ -47,6 +47,23 @@ pub(crate) fn wait4(pid: Pid) -> Result<Reaped, Errno> {
     })
 }
 
+/// Reaps children, whoever they are and however they signal their end (`__WALL`), until this one was among them.
+pub(crate) fn reap_through(last: Pid) -> Result<(), Errno> {
+    loop {
+        // SAFETY: wait4 takes null pointers for what is not wanted.
+        let reaped = unsafe { libc::wait4(-1, std::ptr::null_mut(), libc::__WALL, std::ptr::null_mut()) };
+        if reaped == last.as_raw_nonzero().get() {
+            return Ok(());
+        }
+        if reaped < 0 {
+            let errno = last_errno();
+            if errno != Errno::INTR {
+                return Err(errno);
+            }
+        }
+    }
+}
+
 /// Replaces the program; returns only when that failed.
 pub(crate) fn execve(path: &CStr, argv: &[*const libc::c_char], env: &[*const libc::c_char]) -> Errno {
     debug_assert!(argv.last().is_some_and(|last| last.is_null()));

@@ -191,3 +191,16 @@ fn wait_for_start(jail: &Jail) {
 fn null() -> OwnedFd {
     std::fs::File::options().read(true).write(true).open("/dev/null").expect("open").into()
 }
+
+/// Where a profile lets clone have CLONE_PARENT, the jail becomes the parent; the namespace ends only when it reaps them.
+#[test]
+fn children_that_were_given_to_the_jail_do_not_hold_it() {
+    let jail = Jail::start();
+    // SYS_clone on x86-64 and aarch64; CLONE_PARENT, once with SIGCHLD and once with no signal at the end.
+    let number = if cfg!(target_arch = "aarch64") { 220 } else { 56 };
+    let script = format!(
+        "for $flags (0x8000 | 17, 0x8000) {{ syscall({number}, $flags, 0, 0, 0, 0) == 0 and exec 'sleep', '100' }}"
+    );
+    assert_eq!(jail.run(Job::perl(&script)).succeeded(), "");
+    assert_eq!(jail.run(Job::shell("echo well")).succeeded(), "well\n");
+}
