@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn each_change_of_the_canary_file_is_seen() {
-        let changes: [(&str, fn(&Path)); 5] = [
+        type Change = fn(&Path);
+        let changes: [(&str, Change); 5] = [
             ("canary file was changed", |file| fs::write(file, "overwritten").unwrap()),
             ("canary file was changed", |file| fs::remove_file(file).unwrap()),
             ("more links", |file| fs::hard_link(file, file.with_extension("link")).unwrap()),
