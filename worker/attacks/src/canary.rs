@@ -137,6 +137,8 @@ mod tests {
 
     use super::*;
 
+    type Change = fn(&Path);
+
     fn canaries() -> (TempDir, Canaries) {
         let directory = tempfile::tempdir().unwrap();
         let binary = directory.path().join("binary");
@@ -160,7 +162,6 @@ mod tests {
 
     #[test]
     fn each_change_of_the_canary_file_is_seen() {
-        type Change = fn(&Path);
         let changes: [(&str, Change); 5] = [
             ("canary file was changed", |file| fs::write(file, "overwritten").unwrap()),
             ("canary file was changed", |file| fs::remove_file(file).unwrap()),

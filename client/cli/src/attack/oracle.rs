@@ -33,6 +33,11 @@ impl<'a> Oracle<'a> {
         Oracle { target, before: Held::by(target) }
     }
 
+    /// From here on, what is there now is as it must be.
+    pub(crate) fn begin_anew(&mut self) {
+        self.before = Held::by(self.target);
+    }
+
     /// What is not as before; waits for it as long as the kernel may need.
     pub(crate) async fn complaints(&mut self) -> Vec<String> {
         let deadline = Instant::now() + PATIENCE;
@@ -42,9 +47,6 @@ impl<'a> Oracle<'a> {
             now = Held::by(self.target);
         }
         let mut complaints = now.beyond(&self.before, self.target.whose);
-        if !complaints.is_empty() {
-            self.before = now;
-        }
         complaints.extend(self.target.canaries.complaints());
         complaints
     }

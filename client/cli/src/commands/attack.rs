@@ -119,7 +119,13 @@ async fn make(
         progress.begin(&attack.name);
         let began = Instant::now();
         let verdict = attack_once(&attack, target, &mut programs).await;
-        let verdict = with(verdict, oracle.complaints().await);
+        let left = oracle.complaints().await;
+        if !left.is_empty() {
+            // A supervisor that ended is replaced by the next job in its slot: that is not the next attack's doing.
+            warm_up(&programs, target.slots).await?;
+            oracle.begin_anew();
+        }
+        let verdict = with(verdict, left);
         let one = Ended { attack, verdict, took: began.elapsed() };
         let stop = fail_fast && matches!(one.verdict, Verdict::Failed(_));
         progress.ended(&one);
