@@ -10,6 +10,7 @@ mod command;
 mod incidents;
 mod inventory;
 mod layers;
+mod lying_init;
 mod machine;
 mod resources;
 mod runtimes;

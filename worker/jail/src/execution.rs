@@ -134,11 +134,13 @@ fn run_in(
         }
         Err(failure) => (None, Err(failure), None, false, None),
     };
+    let init = child.as_ref().map_or(Ok(()), |child| not_by_inits_death(child, &sandbox.init));
     // Whatever happened, first of all nothing of it runs on. A forbidden call waits for its listener's answer until
     // its process is dead: a listener closed earlier would let it go on with ENOSYS (seccomp_unotify(2)).
     let end = end(&sandbox.init, child.as_ref(), group)?;
     drop(listener);
     let seen = seen?;
+    init?;
     let usage = group.usage()?;
     if died && usage.oom_kills == 0 {
         let detail = format!("the command's process was killed by signal {:?}", end.reaped.exit_signal);
@@ -273,6 +275,35 @@ fn inspect_first(
 fn usable_cpus(jail: &Jail) -> u32 {
     let configured = jail.setup.cpus.len();
     u32::try_from(if configured == 0 { available_cpus() } else { configured }).unwrap_or(u32::MAX)
+}
+
+/// When a sandbox's init dies, the kernel kills the command with SIGKILL, and init's own end is not told before the
+/// command is reaped (zap_pid_ns_processes in kernel/pid_namespace.c). The job is not to be blamed for that.
+fn not_by_inits_death(command: &Child, init: &Child) -> Result<(), Failure> {
+    use rustix::process::{Signal, WaitId, WaitIdOptions, waitid};
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    let ended = waitid(WaitId::PidFd(command.pidfd.as_fd()), look)
+        .map_err(Failure::of("reap_command", "look how the command ended"))?;
+    let killed = ended.and_then(|status| status.terminating_signal()) == Some(Signal::KILL.as_raw());
+    if !killed {
+        return Ok(());
+    }
+    let path = format!("/proc/{}/stat", init.pid.as_raw_nonzero());
+    let stat = std::fs::read_to_string(path).map_err(|error| {
+        Failure::new("init", error.raw_os_error().unwrap_or(0), "look whether the sandbox's init lives")
+    })?;
+    if is_exiting(&stat) {
+        return Err(Failure::new("init", 0, "the sandbox's init died before its command"));
+    }
+    Ok(())
+}
+
+/// PF_EXITING of linux/sched.h in the ninth field of `/proc/PID/stat`; what cannot be read counts as such.
+fn is_exiting(stat: &str) -> bool {
+    const PF_EXITING: u64 = 0x4;
+    let flags =
+        stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(6)?.parse::<u64>().ok());
+    flags.is_none_or(|flags| flags & PF_EXITING != 0)
 }
 
 /// Kills everything and waits until it is gone. The command is reaped first: until then its init cannot end, since
@@ -431,5 +462,18 @@ fn usage(observed: &Observed) -> Usage {
         throttled_us: counted.throttled_us.unwrap_or(0),
         oom_kills: counted.oom_kills,
         lower_bounds,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_exiting;
+
+    #[test]
+    fn a_dying_init_is_told_from_a_living_one() {
+        assert!(!is_exiting("12 (kiln-jail) S 7 12 12 0 -1 1077936128 90 0 0 0"));
+        assert!(is_exiting("12 (kiln) (jail) S 7 12 12 0 -1 1077936132 90 0 0 0"));
+        assert!(is_exiting("12 (kiln-jail) Z 7"));
+        assert!(is_exiting(""));
     }
 }

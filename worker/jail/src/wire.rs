@@ -4,6 +4,9 @@
 //! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `Released`. `Kill` may be sent at any time after
 //! `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
 //! kills its sandbox, cleans up and exits.
+//!
+//! Trust: the jail believes its worker, who owns the host's side; plans are still checked, against mistakes. Nobody in a
+//! sandbox, its init included, ever holds an end of this socket: what those may say is in `sandbox/handshake.rs`.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Write};

@@ -1,6 +1,10 @@
 //! The few words between the jail and a child that it has just cloned, over a socketpair closed on exec.
 //!
 //! Only for trusted code before exec. A child that says nothing and is gone has executed its program, or died.
+//!
+//! Trust: the jail believes its worker and nobody in a sandbox. Whatever a child says is bounded in time and length, may
+//! be at most a failure of the infrastructure, and decides no outcome of a job: those come from the kernel (wait status,
+//! counters, the listener). After its word `Stands` init holds no descriptor, and is never listened to again.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -17,6 +21,9 @@ use crate::wire;
 
 /// Set-up is the jail's own code; longer than this and the host is sick (or its memory is).
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// No word is longer; a failure's is the longest.
+const LONGEST: usize = 4096;
 
 /// What a child tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,10 +46,11 @@ pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Failure> {
     })
 }
 
-/// Child: says one message. One plain write, which every filter allows.
+/// Child: says one message. One plain write, which every filter allows, and no memory that init may not have any more.
 pub(crate) fn send(jail: BorrowedFd<'_>, message: &Message) -> Result<(), Errno> {
-    let bytes = postcard::to_stdvec(message).map_err(|_| Errno::INVAL)?;
-    rustix::io::retry_on_intr(|| rustix::io::write(jail, &bytes)).map(drop)
+    let mut buffer = [0; LONGEST];
+    let bytes = postcard::to_slice(message, &mut buffer).map_err(|_| Errno::MSGSIZE)?;
+    rustix::io::retry_on_intr(|| rustix::io::write(jail, bytes)).map(drop)
 }
 
 /// Child: waits for the jail's word to go on.
@@ -78,19 +86,102 @@ pub(crate) fn tell(child: BorrowedFd<'_>) -> Result<(), Failure> {
 
 /// Jail: the child's next message, `None` when it is gone (or has executed its program).
 pub(crate) fn hear(child: BorrowedFd<'_>) -> Result<Option<Message>, Failure> {
-    let timeout = Timespec { tv_sec: PATIENCE.as_secs() as i64, tv_nsec: 0 };
+    hear_within(child, PATIENCE)
+}
+
+/// Descriptors sent along are dropped by the kernel: a plain read takes none (unix(7)).
+fn hear_within(child: BorrowedFd<'_>, patience: Duration) -> Result<Option<Message>, Failure> {
+    let timeout = Timespec { tv_sec: patience.as_secs() as i64, tv_nsec: patience.subsec_nanos().into() };
     let mut ready = [PollFd::from_borrowed_fd(child, PollFlags::IN)];
     let count = rustix::io::retry_on_intr(|| rustix::event::poll(&mut ready, Some(&timeout)))
         .map_err(Failure::of("handshake", "wait for a child"))?;
     if count == 0 {
         return Err(Failure::new("handshake", Errno::TIMEDOUT.raw_os_error(), "a child did not answer"));
     }
-    let mut buffer = [0; 4096];
+    // One byte more than anybody has to say: a message is cut off without a word (recv(2)).
+    let mut buffer = [0; LONGEST + 1];
     match rustix::io::retry_on_intr(|| rustix::io::read(child, &mut buffer)) {
         Ok(0) | Err(Errno::CONNRESET) => Ok(None),
-        Ok(length) => postcard::from_bytes(&buffer[..length])
-            .map(Some)
-            .map_err(|_| Failure::new("handshake", 0, "a child said something unknown")),
+        Ok(length) if length > LONGEST => Err(Failure::new("handshake", 0, "a child said too much")),
+        Ok(length) => match postcard::take_from_bytes(&buffer[..length]) {
+            Ok((message, [])) => Ok(Some(message)),
+            _ => Err(Failure::new("handshake", 0, "a child said something unknown")),
+        },
         Err(errno) => Err(Failure::new("handshake", errno.raw_os_error(), "hear a child")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(20);
+
+    fn heard(bytes: &[u8]) -> Result<Option<Message>, Failure> {
+        let (jail, child) = pair().unwrap();
+        rustix::io::write(&child, bytes).unwrap();
+        hear_within(jail.as_fd(), SOON)
+    }
+
+    #[test]
+    fn a_child_that_says_nothing_or_is_gone_is_found_out_in_time() {
+        let (jail, child) = pair().unwrap();
+        let failure = hear_within(jail.as_fd(), SOON).unwrap_err();
+        assert_eq!((failure.step.as_str(), failure.errno), ("handshake", Errno::TIMEDOUT.raw_os_error()));
+        drop(child);
+        assert_eq!(hear_within(jail.as_fd(), SOON), Ok(None));
+        assert_eq!(tell(jail.as_fd()), Ok(()), "found out by the next hear");
+    }
+
+    #[test]
+    fn a_child_that_says_too_much_or_nonsense_is_a_failure_of_the_infrastructure() {
+        for (bytes, detail) in [
+            (vec![0; LONGEST + 1], "a child said too much"),
+            (vec![0; 60_000], "a child said too much"),
+            (vec![0, 0], "a child said something unknown"),
+            (vec![0xff; 10], "a child said something unknown"),
+            // A failure whose text is claimed to be longer than the message.
+            (vec![2, 0xff, 0xff, 0xff, 0xff, 0x0f, b'x'], "a child said something unknown"),
+            // Text that is no UTF-8.
+            (vec![2, 1, 0xff, 0, 0], "a child said something unknown"),
+        ] {
+            let failure = heard(&bytes).unwrap_err();
+            assert_eq!((failure.step.as_str(), failure.detail.as_str()), ("handshake", detail), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn every_word_arrives_whole_and_a_longer_one_is_not_sent() {
+        let failure = |length| Message::Failed(Failure::new("x", 0, "d".repeat(length)));
+        for message in [Message::Stands, Message::Confined { listener: Some(i32::MAX) }, failure(4000)] {
+            let (jail, child) = pair().unwrap();
+            send(child.as_fd(), &message).unwrap();
+            assert_eq!(hear_within(jail.as_fd(), SOON), Ok(Some(message)));
+        }
+        let (_jail, child) = pair().unwrap();
+        assert_eq!(send(child.as_fd(), &failure(5000)), Err(Errno::MSGSIZE));
+    }
+
+    #[test]
+    fn descriptors_that_come_along_are_not_taken() {
+        let (jail, child) = pair().unwrap();
+        let (mut read, write) = std::io::pipe().unwrap();
+        wire::send(child.as_fd(), &0_u8, &[write.as_fd()], SendFlags::empty()).unwrap();
+        assert_eq!(hear_within(jail.as_fd(), SOON).unwrap_err().step, "handshake");
+        drop(write);
+        // A copy of the writing end that was taken would keep this waiting for ever.
+        assert_eq!(std::io::Read::read(&mut read, &mut [0]).unwrap(), 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_a_child_says_is_a_word_or_a_failure(bytes in proptest::collection::vec(proptest::num::u8::ANY, 1..200)) {
+            match heard(&bytes) {
+                Ok(message) => proptest::prop_assert!(message.is_some()),
+                Err(failure) => proptest::prop_assert_eq!(failure.step, "handshake"),
+            }
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
 use crate::sys::process;
 
 use super::rootfs::{Mounts, open_directory};
-use super::{ExitOnUnwind, handshake, kill, privileges};
+use super::{ExitOnUnwind, handshake, kill, privileges, rlimits};
 
 /// Uid and gid of init, inside: neither root nor the command's.
 pub(crate) const INIT_ID: u32 = 65_533;
@@ -68,7 +68,8 @@ fn run(jail: OwnedFd, mounts: &Mounts) -> ! {
         // Before the word that lets the command start: nothing of the jail's is held beside it.
         .and_then(|()| {
             process::close_all_but(jail.as_fd())
-                .map_err(Failure::of("init_shed", "close what init inherited"))
+                .and_then(|()| rlimits::leave_nothing())
+                .map_err(Failure::of("init_shed", "close what init inherited and let it have nothing more"))
         });
     let told = match &stands {
         Ok(()) => handshake::send(jail.as_fd(), &handshake::Message::Stands),
