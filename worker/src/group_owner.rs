@@ -11,7 +11,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use kiln_jail::uid_range::DIRECTORY;
+use kiln_jail::runtime_directory;
+use kiln_jail::standing::Standing;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
@@ -29,7 +30,7 @@ pub(crate) fn claim(group: &str) -> io::Result<()> {
     if OWNED.get().is_some() {
         return Ok(());
     }
-    let lock = claim_in(Path::new(DIRECTORY), group)?;
+    let lock = claim_in(&directory()?, group)?;
     // Another thread was quicker: it holds another lock on the same file, or waits for this one to be dropped.
     drop(OWNED.set(lock));
     Ok(())
@@ -37,7 +38,10 @@ pub(crate) fn claim(group: &str) -> io::Result<()> {
 
 /// Removes the groups of every worker of this host that is dead, whatever still runs in them.
 pub(crate) async fn sweep_dead() {
-    let dead = tokio::task::spawn_blocking(|| dead_in(Path::new(DIRECTORY))).await.unwrap_or_default();
+    let dead =
+        tokio::task::spawn_blocking(|| directory().map(|directory| dead_in(&directory)).unwrap_or_default())
+            .await
+            .unwrap_or_default();
     for Dead { group, path, lock } in dead {
         tracing::warn!(group, "removing what a worker left that was killed");
         cgroup_sweep::sweep(&group, vec![String::new()]).await;
@@ -47,6 +51,11 @@ pub(crate) async fn sweep_dead() {
         }
         drop(lock);
     }
+}
+
+/// Beside the locks on uids: root's, or the user's own.
+fn directory() -> io::Result<PathBuf> {
+    runtime_directory::of(Standing::of_this_process()?).map_err(io::Error::other)
 }
 
 /// A worker that is dead; nobody else can find it while its lock is held.

@@ -102,6 +102,7 @@ fn overrides(global: &Global, command: &Command) -> Overrides {
             data_dir: args.place.data_dir.clone(),
             slots: args.size.slots,
             name: args.size.name.clone(),
+            ..Overrides::default()
         },
         Command::Server(args) => Overrides {
             server,

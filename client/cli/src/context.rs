@@ -1,6 +1,6 @@
 //! What every command gets: global flags, settings, and the way to a server.
 
-use kiln_client::{Address, Client};
+use kiln_client::Client;
 
 use crate::config::Settings;
 use crate::failure::Failure;
@@ -16,8 +16,7 @@ pub(crate) struct Context {
 impl Context {
     /// Connects to the server that flags, environment or configuration name, else to this machine's.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        let default = || Address::Unix(kiln_server::config::DEFAULT_SOCKET.into());
-        let address = self.settings.client_server.clone().unwrap_or_else(default);
+        let address = self.settings.client_server.clone().unwrap_or_else(|| self.settings.places.server());
         Ok(Client::connect(&address).await?)
     }
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kiln_client::{Address, Client};
+use kiln_jail::rootless;
+use kiln_jail::standing::Standing;
 use kiln_server::{Server, config::Config as ServerConfig};
 use kiln_worker::recorder::Recorder;
 use kiln_worker::{Worker, config::Config as WorkerConfig, config::WorkerFile};
@@ -38,7 +40,6 @@ impl Embedded {
         recorder: Option<Recorder>,
         change: impl FnOnce(ServerConfig) -> ServerConfig,
     ) -> Result<Embedded, Failure> {
-        require_root("kiln run without a server")?;
         let directory = tempfile::Builder::new()
             .prefix("kiln-")
             .tempdir()
@@ -110,11 +111,13 @@ async fn start_worker(
     }
 }
 
-/// Making sandboxes takes root, for now.
+/// Making sandboxes takes root. For an ordinary user this does not return: the same process begins anew as root of a user
+/// namespace, with the same arguments. So call it before anything is read, made or said.
 pub(crate) fn require_root(what: &str) -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() {
-        return Ok(());
+    let standing = Standing::of_this_process()
+        .map_err(|error| Failure::caused("cannot find out whose root this is", &error))?;
+    match standing {
+        Standing::HostRoot | Standing::NamespaceRoot { .. } => Ok(()),
+        Standing::User { .. } => Err(Failure::caused(what, &rootless::start_over())),
     }
-    Err(Failure::kiln(format!("{what} makes sandboxes itself, and that takes root"))
-        .next("run it with sudo, or talk to a running server: --server unix:/run/kiln/kiln.sock"))
 }

@@ -2,6 +2,7 @@
 
 use kiln_jail::explain::Explanation;
 use kiln_jail::plan::{Limits, Plan};
+use kiln_jail::standing::Standing;
 use kiln_proto::Invalid;
 use kiln_proto::model::{Content, JobSpec, human_bytes, human_micros};
 use kiln_proto::v1;
@@ -9,7 +10,6 @@ use kiln_worker::library::Runner;
 use serde_json::{Value, json};
 
 use crate::context::Context;
-use crate::embedded::require_root;
 use crate::exit;
 use crate::failure::{Failure, FieldViolation};
 use crate::json::bytes::Blob;
@@ -19,8 +19,9 @@ use crate::private_runner::with_runner;
 /// Prints what the jail would do for each command.
 pub(crate) async fn explain(spec: v1::JobSpec, context: &Context) -> Result<u8, Failure> {
     let spec = check(spec, context)?;
-    require_root("kiln run --explain")?;
-    let plans = with_runner(context, 1, async |runner| plans(&spec, runner).await).await?;
+    let standing = Standing::of_this_process()
+        .map_err(|error| Failure::caused("cannot find out whose root this is", &error))?;
+    let plans = with_runner(context, 1, async |runner| plans(&spec, standing, runner).await).await?;
     match context.format {
         Format::Json => {
             print_json(&json!({"plans": plans.iter().map(Planned::to_json).collect::<Vec<_>>()}))?
@@ -53,7 +54,7 @@ struct Planned {
     pending: usize,
 }
 
-async fn plans(spec: &JobSpec, runner: &Runner) -> Result<Vec<Planned>, Failure> {
+async fn plans(spec: &JobSpec, standing: Standing, runner: &Runner) -> Result<Vec<Planned>, Failure> {
     let mut plans = Vec::new();
     for step in &spec.steps {
         for command in &step.commands {
@@ -72,7 +73,7 @@ async fn plans(spec: &JobSpec, runner: &Runner) -> Result<Vec<Planned>, Failure>
             plans.push(Planned {
                 step: step.name.to_string(),
                 command: command.name.to_string(),
-                explanation: on_this_kernel(plan.explain()),
+                explanation: on_this_kernel(plan.explain(standing)),
                 plan,
                 pending,
             });

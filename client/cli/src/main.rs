@@ -1,6 +1,7 @@
 //! The `kiln` binary: command line, configuration, and what people and programs see.
 //!
-//! `main` looks at its own name before anything else: executed as `kiln-jail` this is the jail, which must have no thread and no runtime.
+//! `main` looks at its own name before anything else: executed as `kiln-jail` this is the jail, and as `kiln-rootless` an ordinary
+//! user's process on its way to be root of a user namespace. Both must have no thread and no runtime.
 
 mod attack;
 mod bench;
@@ -31,10 +32,12 @@ use std::process::ExitCode;
 
 use cli::Arguments;
 use failure::Failure;
+use kiln_jail::rootless;
 use output::Format;
 
 /// The worker executes its sealed copy of this program by this name.
 const JAIL_NAME: &str = "kiln-jail";
+const NAME: &str = "kiln";
 
 fn main() -> ExitCode {
     let command_line: Vec<OsString> = std::env::args_os().collect();
@@ -43,6 +46,9 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::read(&command_line).unwrap_or_else(|error| error.exit());
     let format = arguments.global.format();
+    if command_line.first().is_some_and(|name| name == rootless::NAME) {
+        return ExitCode::from(report(&not_rootless(&rootless::enter(NAME)), format));
+    }
     start_logging(arguments.global.verbose);
     let ended = runtime().and_then(|runtime| {
         let ended = runtime.block_on(cli::run(arguments));
@@ -51,6 +57,12 @@ fn main() -> ExitCode {
         ended
     });
     ExitCode::from(ended.unwrap_or_else(|failure| report(&failure, format)))
+}
+
+/// An ordinary user's process that could not become root of a user namespace.
+fn not_rootless(error: &rootless::RootlessError) -> Failure {
+    Failure::caused("cannot make sandboxes as an ordinary user", error)
+        .next("`kiln doctor` shows what this host lacks; or run it with sudo, or talk to a running server: --server unix:/run/kiln/kiln.sock")
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

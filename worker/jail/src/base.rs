@@ -3,6 +3,9 @@
 //!
 //! Also the namespaces to step between: the host's mounts, which the jail enters only for the moment of taking an
 //! image part, and the user namespace that maps an image's owners into this jail's uid range.
+//!
+//! As root of a user namespace ([`crate::rootless`]) "the host's mounts" are those of that namespace, owners cannot be mapped,
+//! and devices are the host's own ([`crate::host_devices`]).
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,15 +20,16 @@ use rustix::mount::{
 use rustix::process::Pid;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::host_devices::{self, HostDevices};
+use crate::ids::{SandboxIds, WHOLE};
 use crate::priority;
 use crate::report::Failure;
 use crate::sandbox::handshake;
+use crate::standing::Standing;
 use crate::sys::clone::{Cloned, Namespaces, clone3};
 use crate::sys::mount::{attribute, mount_setattr};
 use crate::sys::process;
 
-/// Uids and gids of one sandbox: 0 to 65,535 inside.
-pub(crate) const IDS: u32 = 65_536;
 /// Where a sandbox's root is attached before it becomes the root.
 pub(crate) const NEW_ROOT: &str = "/new";
 /// Where the per-command tmpfs is attached while overlays are made on it.
@@ -34,7 +38,8 @@ pub(crate) const SCRATCH: &str = "/scratch";
 /// Always empty: beside a part of an image, since an overlay of lower layers only needs two.
 pub(crate) const EMPTY: &str = "/empty";
 
-/// Whether image parts must be id-mapped, or may show as owned by nobody where the file system cannot do it.
+/// Whether image parts must be id-mapped, or may show as owned by nobody where the file system cannot do it, or where
+/// this jail cannot (mount_setattr(2): that takes root of the user namespace in which the file system was mounted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdMapping {
     Required,
@@ -45,29 +50,50 @@ pub(crate) struct Base {
     host_mounts: OwnedFd,
     own_mounts: OwnedFd,
     own_pids: OwnedFd,
-    id_map: OwnedFd,
-    uid_base: u32,
+    /// `None` as root of a user namespace.
+    id_map: Option<OwnedFd>,
+    /// Those that sandboxes get instead of their own; `None` as root of the host.
+    devices: Option<HostDevices>,
+    ids: SandboxIds,
+    standing: Standing,
     /// What commands run with.
     pub(crate) niceness: i32,
 }
 
 impl Base {
     /// Leaves the host's mount table for good, except through [`Base::take_parts`].
-    pub(crate) fn enter(uid_base: u32) -> Result<Self, Failure> {
+    pub(crate) fn enter(uid_base: u32, standing: Standing) -> Result<Self, Failure> {
         let niceness = priority::raise();
         let host_mounts = open_namespace("/proc/self/ns/mnt")?;
         let own_pids = open_namespace("/proc/self/ns/pid")?;
-        let id_map = make_id_map(uid_base)?;
+        let ids = SandboxIds::new(uid_base, standing);
+        let (id_map, devices) = match standing.is_confined() {
+            false => (Some(make_id_map(ids)?), None),
+            true => (None, Some(HostDevices::hold()?)),
+        };
         own_mount_namespace().map_err(Failure::of("base_unshare", "own mount namespace"))?;
         rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
             .map_err(Failure::of("base_private", "cut mount propagation"))?;
         let own_mounts = open_namespace("/proc/self/ns/mnt")?;
         replace_root()?;
-        Ok(Self { host_mounts, own_mounts, own_pids, id_map, uid_base, niceness })
+        Ok(Self { host_mounts, own_mounts, own_pids, id_map, devices, ids, standing, niceness })
     }
 
-    pub(crate) fn uid_base(&self) -> u32 {
-        self.uid_base
+    pub(crate) fn ids(&self) -> SandboxIds {
+        self.ids
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Detached clones of the host's device nodes, by name; `None` where a sandbox makes its own.
+    pub(crate) fn take_devices(&self) -> Result<Option<Vec<(&'static str, OwnedFd)>>, Failure> {
+        let Some(devices) = &self.devices else { return Ok(None) };
+        self.with_host_mounts(host_devices::clone_all)?
+            .and_then(|clones| devices.confine(clones))
+            .map(Some)
+            .map_err(Failure::of("dev", "take the host's devices"))
     }
 
     /// Detached, read-only, id-mapped clones of host directories.
@@ -78,8 +104,7 @@ impl Base {
         })?;
         let mut parts = Vec::with_capacity(clones.len());
         for (index, clone) in clones.into_iter().enumerate() {
-            let clone = clone
-                .map_err(|errno| failure("image_part", errno, format!("take part {index} of the image")))?;
+            let clone = clone.map_err(|errno| self.part_failure(index, errno))?;
             self.confine_part(clone.as_fd(), mapping)
                 .map_err(|errno| failure("image_idmap", errno, format!("map the owners of part {index}")))?;
             parts.push(clone);
@@ -115,30 +140,40 @@ impl Base {
 
     fn confine_part(&self, part: BorrowedFd<'_>, mapping: IdMapping) -> Result<(), Errno> {
         let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV;
+        let Some(id_map) = &self.id_map else { return mount_setattr(part, attributes, 0, None) };
         let before = rustix::fs::fstat(part)?.st_uid;
-        match mount_setattr(part, attributes, 0, Some(self.id_map.as_fd())) {
+        match mount_setattr(part, attributes, 0, Some(id_map.as_fd())) {
             Err(Errno::INVAL) if mapping == IdMapping::WherePossible => {
                 mount_setattr(part, attributes, 0, None)
             }
-            Ok(()) if before < IDS && rustix::fs::fstat(part)?.st_uid != self.uid_base + before => {
+            Ok(()) if before < WHOLE && rustix::fs::fstat(part)?.st_uid != self.ids.root() + before => {
                 // It said yes and mapped nothing.
                 Err(Errno::NOTSUP)
             }
             result => result,
         }
     }
+
+    /// What was mounted on the host below a directory hides what root put there: a user namespace may not look beneath
+    /// (mount_namespaces(7), "Restrictions").
+    fn part_failure(&self, index: usize, errno: Errno) -> Failure {
+        let why = match errno {
+            Errno::INVAL if self.standing.is_confined() => {
+                ": something is mounted below it, which an ordinary user cannot leave out"
+            }
+            _ => "",
+        };
+        failure("image_part", errno, format!("take part {index} of the image{why}"))
+    }
 }
 
 /// Writes the uid and gid maps of a child in a new user namespace.
-pub(crate) fn write_id_maps(child: Pid, uid_base: u32) -> Result<(), Failure> {
+pub(crate) fn write_id_maps(child: Pid, ids: SandboxIds) -> Result<(), Failure> {
     for map in ["uid_map", "gid_map"] {
         let path = format!("/proc/{}/{map}", child.as_raw_nonzero());
         let write = || -> std::io::Result<()> {
             // One write call: the kernel accepts a map only once and whole (user_namespaces(7)).
-            std::fs::OpenOptions::new()
-                .write(true)
-                .open(path)?
-                .write_all(format!("0 {uid_base} {IDS}\n").as_bytes())
+            std::fs::OpenOptions::new().write(true).open(path)?.write_all(ids.map().as_bytes())
         };
         write().map_err(|error| {
             Failure::new("id_map", error.raw_os_error().unwrap_or(0), format!("write {map} of the sandbox"))
@@ -157,7 +192,7 @@ pub(crate) fn own_mount_namespace() -> Result<(), Errno> {
 
 /// A user namespace that lives as long as its descriptor, made by a child that waits until the jail is done with it, or
 /// dead.
-pub(crate) fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
+pub(crate) fn make_id_map(ids: SandboxIds) -> Result<OwnedFd, Failure> {
     let (ours, theirs) = handshake::pair()?;
     let child =
         match clone3(Namespaces::USER, None).map_err(Failure::of("id_map", "clone a user namespace"))? {
@@ -168,7 +203,7 @@ pub(crate) fn make_id_map(uid_base: u32) -> Result<OwnedFd, Failure> {
             }
             Cloned::Parent(child) => child,
         };
-    let result = write_id_maps(child.pid, uid_base)
+    let result = write_id_maps(child.pid, ids)
         .and_then(|()| open_namespace(&format!("/proc/{}/ns/user", child.pid.as_raw_nonzero())));
     drop((ours, theirs));
     process::wait4(child.pid).map_err(Failure::of("id_map", "reap the namespace's first process"))?;
@@ -228,7 +263,7 @@ pub(crate) fn pivot_into(root: BorrowedFd<'_>) -> Result<(), Errno> {
     if (wanted.st_dev, wanted.st_ino) == (found.st_dev, found.st_ino) { Ok(()) } else { Err(Errno::XDEV) }
 }
 
-/// A new, detached mount.
+/// A new, detached mount. An option without a value is a flag.
 pub(crate) fn mount_new(
     kind: &str,
     options: &[(&str, &str)],
@@ -236,7 +271,10 @@ pub(crate) fn mount_new(
 ) -> Result<OwnedFd, Errno> {
     let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     for (key, value) in options {
-        rustix::mount::fsconfig_set_string(context.as_fd(), *key, *value)?;
+        match *value {
+            "" => rustix::mount::fsconfig_set_flag(context.as_fd(), *key)?,
+            value => rustix::mount::fsconfig_set_string(context.as_fd(), *key, value)?,
+        }
     }
     rustix::mount::fsconfig_create(context.as_fd())?;
     rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)

@@ -16,7 +16,7 @@ use crate::plan::Plan;
 use crate::report::{Evidence, Failure, Fault, Outcome, Phases, Process, Report, Role, Usage};
 use crate::sandbox::command::{Descriptors, Launch, Start, Waiting};
 use crate::sandbox::rootfs::Mounts;
-use crate::sandbox::{COMMAND_ID, Sandbox, command, files_in, files_out, kill, prepare};
+use crate::sandbox::{Sandbox, command, files_in, files_out, kill, prepare};
 use crate::seccomp::Filters;
 use crate::supervise::{Facts, Post, Seen, Worker, outcome, unix_us, watch};
 use crate::sys::clone::Child;
@@ -169,7 +169,7 @@ fn told(
     let mut told = Told { main: child.map(|child| child.pid), ..Told::default() };
     if let (Some(log), Some(main)) = (&jail.kernel_log, told.main) {
         if usage.oom_kills > 0 {
-            told.oom = log.oom_kills(&group.memory_path(), jail.base.uid_base() + COMMAND_ID);
+            told.oom = log.oom_kills(&group.memory_path(), jail.base.ids().command());
         } else if reaped.exit_signal.is_some_and(may_be_a_fault) {
             told.fault = log.fault(main, plan.limits.stack_bytes.get());
         }

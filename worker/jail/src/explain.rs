@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::landlock;
 use crate::plan::{Owner, Plan, Writes};
+use crate::standing::Standing;
 
 /// Every step of carrying a plan out, and what its author may not have meant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -38,11 +39,11 @@ impl Explanation {
 }
 
 impl Plan {
-    /// What the jail will do.
-    pub fn explain(&self) -> Explanation {
+    /// What a jail of this standing will do.
+    pub fn explain(&self, standing: Standing) -> Explanation {
         let mut steps = Vec::new();
         self.explain_group(&mut steps);
-        self.explain_mounts(&mut steps);
+        self.explain_mounts(standing, &mut steps);
         self.explain_confinement(&mut steps);
         self.explain_watch(&mut steps);
         Explanation { steps, warnings: self.warnings() }
@@ -64,14 +65,12 @@ impl Plan {
         );
     }
 
-    fn explain_mounts(&self, steps: &mut Vec<Step>) {
+    fn explain_mounts(&self, standing: Standing, steps: &mut Vec<Step>) {
         let limits = &self.limits;
+        let owners =
+            if standing.is_confined() { "nobody's, for want of host root," } else { "its owners mapped," };
         for part in &self.rootfs.parts {
-            let what = format!(
-                "take {} read-only, its owners mapped, for {}",
-                show(&part.source),
-                show(&part.target)
-            );
+            let what = format!("take {} read-only, {owners} for {}", show(&part.source), show(&part.target));
             add(steps, "image_part", what);
         }
         add(
@@ -104,6 +103,9 @@ impl Plan {
             "attach root, parts, /dev, /work, /tmp and a /proc of the sandbox's processes only".to_owned(),
         );
         add(steps, "limit_namespaces", "forbid further namespaces".to_owned());
+        if standing.is_confined() {
+            add(steps, "limit_inotify", "forbid watches: the devices are the host's own".to_owned());
+        }
         add(steps, "pivot_root", "make it the root; the host's tree is gone".to_owned());
     }
 
@@ -259,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_plan_reads_as_the_list_of_what_will_be_done() {
-        insta::assert_snapshot!(example().explain().to_string());
+        insta::assert_snapshot!(example().explain(Standing::HostRoot).to_string());
     }
 
     #[test]
@@ -268,14 +270,14 @@ mod tests {
         plan.limits.disk_bytes = (128 << 20).try_into().expect("not zero");
         plan.profile = Profile::Build;
         plan.argv = vec![b"cc".to_vec(), b"a b\n\xff\x1b[2J".to_vec()];
-        insta::assert_snapshot!(plan.explain().to_json());
+        insta::assert_snapshot!(plan.explain(Standing::HostRoot).to_json());
     }
 
     #[test]
     fn a_custom_profile_is_named_with_what_it_may_write() {
         let mut plan = example();
         plan.profile = Profile::Custom { name: "database".to_owned(), writes: Writes::Root };
-        let text = plan.explain().to_string();
+        let text = plan.explain(Standing::HostRoot).to_string();
         assert!(
             text.contains("system calls of profile database") && text.contains("write anywhere"),
             "{text}"
@@ -285,7 +287,7 @@ mod tests {
     #[test]
     fn the_landlock_step_says_what_the_kernel_can() {
         let what = |abi| {
-            let steps = example().explain().on_landlock(abi).steps;
+            let steps = example().explain(Standing::HostRoot).on_landlock(abi).steps;
             steps.into_iter().find(|step| step.step == "landlock").expect("a step").what
         };
         assert!(what(6).ends_with("no TCP, no signal or abstract socket to the outside"), "{}", what(6));
@@ -295,9 +297,9 @@ mod tests {
     #[test]
     fn disk_above_memory_is_warned_of() {
         let mut plan = example();
-        assert_eq!(plan.explain().warnings, Vec::<String>::new());
+        assert_eq!(plan.explain(Standing::HostRoot).warnings, Vec::<String>::new());
         plan.limits.disk_bytes = plan.limits.memory_bytes.saturating_add(1);
-        assert_eq!(plan.explain().warnings.len(), 1);
+        assert_eq!(plan.explain(Standing::HostRoot).warnings.len(), 1);
     }
 
     #[test]

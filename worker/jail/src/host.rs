@@ -10,10 +10,12 @@ mod kernel;
 mod memory;
 mod processor;
 mod room;
+mod rootless;
 mod settings;
 mod trials;
 mod user_namespaces;
 
+pub use rootless::ordinary_user_can_be_root;
 use serde::{Deserialize, Serialize};
 
 pub use room::{Directory, directories};
@@ -54,6 +56,7 @@ pub fn probe() -> Vec<Finding> {
     let lacking = kernel::lacking_capabilities(&status);
     let confinement = confinement::look_at_this_process(&status, kernel::may_mount(&lacking));
     let mut findings = kernel::basics();
+    findings.extend(rootless::ordinary_user());
     findings.extend(kernel::capabilities(&lacking, container.as_ref()));
     findings.extend(confinement.findings());
     findings.extend(trials::namespaces_and_mounts());

@@ -11,13 +11,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use rustix::process::Pid;
 
-use crate::base::Base;
 use crate::cgroup::Version;
+use crate::host_devices::DEVICES;
 use crate::jail::Jail;
 use crate::plan::{Plan, Writes};
 use crate::report::Failure;
-use crate::sandbox::init::INIT_ID;
-use crate::sandbox::{COMMAND_ID, Sandbox, rlimits};
+use crate::sandbox::{Sandbox, rlimits};
+use crate::standing::Standing;
 use crate::sys::clone::Child;
 
 /// As `/proc/PID/ns` names them, and as people do.
@@ -53,15 +53,15 @@ pub(crate) fn inspect(
     namespaces(&command.namespaces()?, &own_namespaces()?, Whose::Command)?;
     namespaces(&init.namespaces()?, &own_namespaces()?, Whose::Init)?;
     let status = command.read("status")?;
-    let id = |inside: u32| jail.base.host_id(inside);
-    privileges(&status, id(COMMAND_ID), Whose::Command)?;
-    privileges(&init.read("status")?, id(INIT_ID), Whose::Init)?;
+    let ids = jail.base.ids();
+    privileges(&status, ids.command(), Whose::Command)?;
+    privileges(&init.read("status")?, ids.init(), Whose::Init)?;
     session(&command.read("stat")?)?;
     if let Some((row, said)) = rlimits::first_not_held(&command.read("limits")?, &plan.limits) {
         return Err(Failure::new("rlimits", 0, format!("the kernel says of the command's {row}: {said}")));
     }
     groups(&command.read("cgroup")?, jail.hierarchies.version(), waiting.group)?;
-    mounts(&command.read("mountinfo")?, plan.profile.writes())?;
+    mounts(&own_mounts(&command.read("mountinfo")?, jail.base.standing())?, plan.profile.writes())?;
     descriptors(&command.descriptors()?)?;
     of_init(init.descriptors()?.len())?;
     if let Some(listener) = waiting.listener {
@@ -212,6 +212,35 @@ fn groups(proc_cgroup: &str, version: Version, group: &str) -> Result<(), Failur
     Ok(())
 }
 
+/// All mounts but the host's device nodes, where sandboxes have those: each of the five once, in its place, and confined.
+fn own_mounts(mountinfo: &str, standing: Standing) -> Result<String, Failure> {
+    if !standing.is_confined() {
+        return Ok(mountinfo.to_owned());
+    }
+    let mut left: Vec<String> = DEVICES.iter().map(|(name, ..)| format!("/dev/{name}")).collect();
+    let mut own = String::new();
+    for line in mountinfo.lines() {
+        let mount = Mount::parse(line);
+        let device = mount.as_ref().and_then(|mount| left.iter().position(|place| place == mount.point));
+        match (mount, device) {
+            (Some(mount), Some(index)) => {
+                let options: Vec<_> = mount.options.split(',').collect();
+                if let Some(lacking) = ["ro", "nosuid", "noexec"].iter().find(|word| !options.contains(word))
+                {
+                    let detail = format!("{} is mounted {}, without {lacking}", mount.point, mount.options);
+                    return Err(Failure::new("dev", 0, detail));
+                }
+                left.remove(index);
+            }
+            _ => own.extend([line, "\n"]),
+        }
+    }
+    match left.is_empty() {
+        true => Ok(own),
+        false => Err(Failure::new("dev", 0, format!("nothing is mounted at {}", left.join(", ")))),
+    }
+}
+
 /// Nothing but the sandbox's own mounts, each as confined as it was made, from `/proc/PID/mountinfo`.
 fn mounts(mountinfo: &str, writes: Writes) -> Result<(), Failure> {
     let mut roots = 0;
@@ -326,13 +355,6 @@ fn flags(fdinfo: &str) -> Result<u64, Failure> {
 
 fn field<'a>(text: &'a str, row: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(row)).unwrap_or_default().trim()
-}
-
-impl Base {
-    /// The host's number of an id of the sandbox.
-    fn host_id(&self, inside: u32) -> u32 {
-        self.uid_base() + inside
-    }
 }
 
 #[cfg(test)]

@@ -15,11 +15,13 @@ use crate::cgroup::{Group, Hierarchies};
 use crate::evidence::KernelLog;
 use crate::execution::{self, NotRun, Ran, Recording};
 use crate::layers::Missing;
+use crate::own_pids;
 use crate::plan::{Plan, Profile};
 use crate::report::{Failure, FileFound};
 use crate::sandbox::command::Descriptors;
 use crate::sandbox::rootfs::Mounts;
 use crate::seccomp::Filters;
+use crate::standing::Standing;
 use crate::supervise::Worker;
 use crate::sys::process;
 use crate::wire::{self, Reply, Request, Setup};
@@ -109,10 +111,16 @@ fn first_request(socket: &OwnedFd) -> Result<Option<Setup>, Failure> {
 impl Jail {
     fn stand_up(socket: &OwnedFd, setup: Setup) -> Result<Self, Failure> {
         let missing = Missing::of(&setup.allow_missing, setup.filters)?;
-        // While the host's mounts are still in sight.
+        let standing = Standing::of_this_process().map_err(|error| {
+            Failure::new("standing", error.raw_os_error().unwrap_or(0), "find out whose root this is")
+        })?;
+        // While the host's mounts are still in sight, and its processes, which may have to move.
         let hierarchies = Hierarchies::detect()?;
         let kernel_log = KernelLog::open();
-        let base = Base::enter(setup.uid_base)?;
+        if standing.is_confined() {
+            own_pids::enter()?;
+        }
+        let base = Base::enter(setup.uid_base, standing)?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
             .map_err(Failure::of("stdin", "keep the worker's socket"))?;
         let mut jail = Self {

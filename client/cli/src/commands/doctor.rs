@@ -2,15 +2,16 @@
 
 mod toolchains;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use kiln_jail::host::{Directory, Finding, Status, directories, probe};
+use kiln_jail::host::{Directory, Finding, Status, directories, ordinary_user_can_be_root, probe};
 use kiln_proto::language::Language;
 use serde_json::json;
 
 use super::languages::language_json;
 use crate::context::Context;
+use crate::embedded::require_root;
 use crate::exit;
 use crate::failure::Failure;
 use crate::found_languages::find;
@@ -44,6 +45,10 @@ pub(crate) struct DoctorArgs {
 type Languages = Vec<(Language, Option<String>)>;
 
 pub(crate) async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Failure> {
+    // What an ordinary user could become root of is looked at from there; where he cannot, doctor says why.
+    if ordinary_user_can_be_root() {
+        require_root("kiln doctor")?;
+    }
     let places = places(context);
     let mut findings = tokio::task::spawn_blocking(move || [probe(), room(&places)].concat())
         .await
@@ -70,7 +75,7 @@ fn places(context: &Context) -> Vec<(&'static str, PathBuf, u64)> {
         context.settings.server.data_dir.clone().map(|path| ("database and uploads", path, DATA_BYTES)),
     );
     places.push(("temporary files", std::env::temp_dir(), TEMPORARY_BYTES));
-    places.push(("locks and sockets", Path::new("/run").to_owned(), RUN_BYTES));
+    places.push(("locks and sockets", context.settings.places.runtime_directory().to_owned(), RUN_BYTES));
     places
 }
 
@@ -92,9 +97,11 @@ async fn try_out(args: DoctorArgs, context: &Context) -> Result<(Finding, Langua
         why_it_matters: "everything above together".to_owned(),
         fix: fix.to_owned(),
     };
-    // Without host root nothing is tried yet.
     if !rustix::process::geteuid().is_root() {
-        return Ok((finding(Status::Missing, "not tried", "run kiln as root"), Vec::new()));
+        return Ok((
+            finding(Status::Missing, "not tried", "mend what is missing above, or run kiln as root"),
+            Vec::new(),
+        ));
     }
     let slots = context.settings.worker.engine.slots.get();
     let tried = with_runner(context, slots, async |runner| {

@@ -13,7 +13,7 @@ use kiln_worker::recorder::Recorder;
 
 use crate::contents::{Contents, Stdin};
 use crate::context::Context;
-use crate::embedded::Embedded;
+use crate::embedded::{Embedded, require_root};
 use crate::exit;
 use crate::explain;
 use crate::failure::Failure;
@@ -100,6 +100,9 @@ impl RunArgs {
 
 pub(crate) async fn run(args: RunArgs, context: &Context) -> Result<u8, Failure> {
     let program = program(&args, context)?;
+    if args.explain || context.settings.client_server.is_none() {
+        require_root("kiln run without a server")?;
+    }
     let stdin = stdin(&args.program);
     if args.explain {
         let spec = program.job(&args.program, &stdin, Contents::Described, None).await?;

@@ -3,6 +3,7 @@
 //! Two stages: [`file::KilnFile`] is what is written, unknown keys refused; [`Settings`] has everything decided. Flags and environment win over the file.
 
 pub(crate) mod file;
+pub(crate) mod places;
 pub(crate) mod print;
 pub(crate) mod profiles;
 
@@ -16,6 +17,7 @@ use kiln_proto::model::{LimitPolicy, ProfileNames};
 
 use crate::failure::{Failure, with_sources};
 use file::KilnFile;
+use places::Places;
 use profiles::OwnProfile;
 
 /// Read when it exists and nothing else is named.
@@ -31,6 +33,8 @@ pub(crate) struct Overrides {
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) slots: Option<usize>,
     pub(crate) name: Option<String>,
+    /// What holds where nobody says.
+    pub(crate) places: Places,
 }
 
 /// Everything decided.
@@ -50,6 +54,8 @@ pub(crate) struct Settings {
     pub(crate) own_languages: Vec<String>,
     /// The section as written, for workers inside `kiln run` and `kiln bench`.
     pub(crate) worker_file: kiln_worker::config::WorkerFile,
+    /// Defaults of this user.
+    pub(crate) places: Places,
 }
 
 impl Settings {
@@ -63,7 +69,8 @@ impl Settings {
                 .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?,
         };
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        let settings = Settings::parse_in(directory, &text, overrides).map_err(|why| match path {
+        let overrides = Overrides { places: Places::of_this_process()?, ..overrides.clone() };
+        let settings = Settings::parse_in(directory, &text, &overrides).map_err(|why| match path {
             Some(path) => Failure::usage(format!("{}: {why}", path.display()))
                 .next("`kiln config print` shows every key with its meaning"),
             None if why.starts_with("server.listen") => {
@@ -119,6 +126,7 @@ impl Settings {
             languages,
             own_languages,
             worker_file: file.worker,
+            places: overrides.places.clone(),
         })
     }
 }
@@ -146,6 +154,11 @@ fn apply(file: &mut KilnFile, overrides: &Overrides) {
     }
     file.worker.slots = overrides.slots.or(file.worker.slots);
     file.worker.name = overrides.name.clone().or(file.worker.name.take());
+    let Places { socket, data_dir } = &overrides.places;
+    file.server.listen.get_or_insert_with(|| vec![format!("unix:{}", socket.display())]);
+    file.server.data_dir.get_or_insert_with(|| data_dir.clone());
+    file.worker.data_dir.get_or_insert_with(|| data_dir.join(WORKER_DIRECTORY));
+    file.worker.server.get_or_insert_with(|| format!("unix:{}", socket.display()));
 }
 
 #[cfg(test)]
@@ -161,6 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn a_users_places_are_defaults_only() {
+        let places = Places { socket: "/u/kiln.sock".into(), data_dir: "/h/kiln".into() };
+        let overrides = Overrides { places, ..Overrides::default() };
+        let settings = Settings::parse("", &overrides).expect("the defaults hold");
+        assert_eq!(settings.server.listen[0].to_string(), "unix:/u/kiln.sock");
+        assert_eq!(settings.server.data_dir.as_deref(), Some(Path::new("/h/kiln")));
+        assert_eq!(settings.worker.engine.data_dir, Path::new("/h/kiln/worker"));
+        assert_eq!(settings.worker.server, kiln_worker::config::ServerAddress::Unix("/u/kiln.sock".into()));
+        let text = "[server]\nlisten = [\"/a.sock\"]\ndata_dir = \"/a\"\n[worker]\ndata_dir = \"/w\"\n";
+        let settings = Settings::parse(text, &overrides).expect("the file holds");
+        assert_eq!(settings.server.listen[0].to_string(), "unix:/a.sock");
+        assert_eq!(settings.worker.engine.data_dir, Path::new("/w"));
+    }
+
+    #[test]
     fn flags_and_environment_win_over_the_file() {
         let text = "[server]\nlisten = [\"/a.sock\"]\ndata_dir = \"/a\"\n[worker]\nslots = 3\nserver = \"unix:/a.sock\"\n\
                     [client]\nserver = \"unix:/a.sock\"\n";
@@ -170,6 +198,7 @@ mod tests {
             data_dir: Some("/b".into()),
             slots: Some(5),
             name: Some("me".to_owned()),
+            places: Places::default(),
         };
         let settings = Settings::parse(text, &overrides).expect("both hold");
         assert_eq!(settings.server.listen[0].to_string(), "unix:/b.sock");

@@ -110,7 +110,10 @@ fn client(page: &mut Page, settings: &Settings) {
         Some(server) => page.key("server", quoted(&server.to_string()), "Where these commands go"),
         None => page.unset(
             "server",
-            "Where these commands go: /run/kiln/kiln.sock; kiln run starts everything inside itself",
+            &format!(
+                "Where these commands go: {}; kiln run starts everything inside itself",
+                settings.places.socket.display()
+            ),
         ),
     }
 }

@@ -7,6 +7,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::fs::{Access, AtFlags, accessat};
 use rustix::io::Errno;
 
 use super::control::{make, open_directory, read_at, write_at};
@@ -71,6 +72,12 @@ impl Controllers {
     }
 }
 
+/// What an ordinary user must have of the system, where a group of his lacks controllers.
+const DELEGATE_CONTROLLERS: &str = "delegate them: [Service] Delegate=cpu cpuset io memory pids in \
+    /etc/systemd/system/user@.service.d/delegate.conf, systemctl daemon-reload, then log in anew";
+const DELEGATE_GROUP: &str = "no group with cpu, memory and pids can be used: delegate one (systemd: Delegate=yes; \
+    as a user: systemd-run --user --scope -p Delegate=yes kiln ...)";
+
 /// Goes from the worker's own group towards the top of the mount, to the first group that can be used.
 /// With its path below the top: empty, or with a `/` in front of each name.
 pub(super) fn settle(top: BorrowedFd<'_>, own: &str) -> Result<(OwnedFd, String, Controllers), Failure> {
@@ -78,39 +85,56 @@ pub(super) fn settle(top: BorrowedFd<'_>, own: &str) -> Result<(OwnedFd, String,
     if path.last() == Some(&LEAF) {
         path.pop();
     }
+    let mut lacking = None;
     loop {
         let at = if path.is_empty() { ".".to_owned() } else { path.join("/") };
         let settled = settle_in(top, &at, path.is_empty()).map_err(|errno| {
             failure("cgroup_detect", errno, format!("enable controllers below the group /{}", path.join("/")))
         })?;
         match settled {
-            Some((group, enabled)) => {
+            Settled::Usable(group, enabled) => {
                 let below_top = path.iter().map(|name| format!("/{name}")).collect();
                 return Ok((group, below_top, enabled));
             }
-            None if path.pop().is_some() => {}
-            None => {
-                return Err(failure(
-                    "cgroup_detect",
-                    Errno::BUSY,
-                    "no group with cpu, memory and pids can be used: delegate one (systemd: Delegate=yes)",
-                ));
+            // The innermost one is the user's own concern.
+            Settled::Lacks(missing) => {
+                lacking.get_or_insert_with(|| format!("the group /{} has not: {missing}", path.join("/")));
             }
+            Settled::NotOurs => {}
+        }
+        if path.pop().is_none() {
+            let detail = match lacking {
+                Some(lacking) => format!("{lacking}; {DELEGATE_CONTROLLERS}"),
+                None => DELEGATE_GROUP.to_owned(),
+            };
+            return Err(failure("cgroup_detect", Errno::BUSY, detail));
         }
     }
 }
 
-/// `None` when another group has to be tried.
-fn settle_in(top: BorrowedFd<'_>, path: &str, is_top: bool) -> Result<Option<(OwnedFd, Controllers)>, Errno> {
+/// What a group is to us.
+enum Settled {
+    Usable(OwnedFd, Controllers),
+    /// We may write in it, and these controllers are not there or cannot be enabled.
+    Lacks(String),
+    /// Somebody else's, or others' processes are in it.
+    NotOurs,
+}
+
+fn settle_in(top: BorrowedFd<'_>, path: &str, is_top: bool) -> Result<Settled, Errno> {
     let group = open_directory(top, path)?;
+    // A group that is another user's may have every controller, and is of no use.
+    if accessat(&group, ".", Access::WRITE_OK, AtFlags::EACCESS) == Err(Errno::ACCESS) {
+        return Ok(Settled::NotOurs);
+    }
     let offered = Controllers::parse(&read_at(group.as_fd(), "cgroup.controllers")?);
     if !offered.has_required() {
-        return Ok(None);
+        return Ok(Settled::Lacks(offered.missing_required()));
     }
     if !enabled(&group)?.has_required() && !is_root(&group) {
         let foreign = processes(&group)?.into_iter().any(|pid| !is_ours(pid));
         if foreign && !is_top {
-            return Ok(None);
+            return Ok(Settled::NotOurs);
         }
         move_into_leaf(&group)?;
     }
@@ -121,7 +145,10 @@ fn settle_in(top: BorrowedFd<'_>, path: &str, is_top: bool) -> Result<Option<(Ow
         }
     }
     let enabled = enabled(&group)?;
-    Ok(enabled.has_required().then_some((group, enabled)))
+    match enabled.has_required() {
+        true => Ok(Settled::Usable(group, enabled)),
+        false => Ok(Settled::Lacks(enabled.missing_required())),
+    }
 }
 
 /// Only the root group of the whole system has no `cgroup.type`.

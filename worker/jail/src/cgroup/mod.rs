@@ -26,13 +26,18 @@ use rustix::process::Pid;
 
 use crate::plan::Limits;
 use crate::report::Failure;
+use crate::standing::Standing;
 
 pub use shortage::Shortage;
-pub(crate) use survey::{HostGroups, host_groups};
+pub(crate) use survey::{HostGroups, delegated_group, host_groups};
 pub use usage::GroupUsage;
 
 /// Period of the CPU bandwidth limit. The kernel's own default.
 const CPU_PERIOD_US: u64 = 100_000;
+
+/// Whoever may write in a v1 hierarchy can take processes out of every limit (cgroups(7), "Cgroups v1 ... delegation").
+const NO_V1_DELEGATION: &str = "an ordinary user's groups must be on cgroup v2, and cpu, memory and pids are on v1 here, which \
+    cannot be delegated: boot with systemd.unified_cgroup_hierarchy=1 cgroup_no_v1=all, or run kiln as root";
 
 /// The kernel's two interfaces to control groups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +77,9 @@ impl Hierarchies {
         let mounts = mounts::cgroup_mounts(&mountinfo);
         let chosen = match v2::Hierarchy::detect(&mounts, &read_proc("/proc/self/cgroup")?)? {
             Some(hierarchy) => AnyHierarchies::V2(hierarchy),
+            None if standing()?.is_confined() => {
+                return Err(failure("cgroup_detect", Errno::NODEV, NO_V1_DELEGATION));
+            }
             None => AnyHierarchies::V1(v1::Hierarchies::detect(&mounts)?),
         };
         Ok(Self(chosen))
@@ -118,11 +126,12 @@ impl Group {
         }
     }
 
-    /// Puts the calling, single-threaded process into the group. Nothing to do on v2, where `clone3` did it.
+    /// Puts the calling, single-threaded process into the group. On v2 `clone3` did it, and at most its CPUs are left to be
+    /// fixed.
     pub fn join(&self) -> Result<(), Failure> {
         match &self.0 {
             AnyGroup::V1(group) => group.join(),
-            AnyGroup::V2(_) => Ok(()),
+            AnyGroup::V2(group) => group.fix_cpus(),
         }
     }
 
@@ -278,6 +287,12 @@ fn reading(what: &'static str) -> impl Fn(Errno) -> Failure {
 
 fn limiting(file: &'static str) -> impl Fn(Errno) -> Failure {
     move |errno| failure("cgroup_limit", errno, format!("write {file}"))
+}
+
+fn standing() -> Result<Standing, Failure> {
+    Standing::of_this_process().map_err(|error| {
+        Failure::new("cgroup_detect", error.raw_os_error().unwrap_or(0), "find out whose root this is")
+    })
 }
 
 fn read_proc(path: &str) -> Result<String, Failure> {

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, accessat, openat};
 
 use super::Version;
-use super::control::read_at;
+use super::control::{open_directory, read_at};
 use super::delegate::Controllers;
-use super::mounts::{CgroupMount, MountKind, cgroup_mounts};
+use super::mounts::{CgroupMount, MountKind, below, cgroup_mounts, unified_group};
 use super::v1::{CGROUP_MAGIC, CGROUP2_MAGIC, open_mount};
 
 /// Control groups as the jail would find them.
@@ -41,13 +41,52 @@ pub(crate) fn host_groups() -> Option<HostGroups> {
         Some(top) if Controllers::parse(&offered).has_required() || !has_v1 => Some(HostGroups {
             version: Version::V2,
             controllers: offered.split_ascii_whitespace().map(str::to_owned).collect(),
-            read_only: if writable(top.as_fd()) { Vec::new() } else { vec!["unified".to_owned()] },
+            // Not the top itself, where the groups below it are a user's own.
+            read_only: match writable(top.as_fd()) || delegated_group().is_some() {
+                true => Vec::new(),
+                false => vec!["unified".to_owned()],
+            },
             can_kill,
             tells_peak: tells(top.as_fd(), "memory.peak", (5, 19)),
             accounts_swap: tells(top.as_fd(), "memory.swap.max", (6, 1)),
         }),
         _ if has_v1 => Some(v1(&mounts, can_kill)),
         _ => None,
+    }
+}
+
+/// A group of the unified hierarchy in which this process may make groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DelegatedGroup {
+    pub(crate) path: String,
+    /// Controllers that it would need and has not.
+    pub(crate) missing: String,
+}
+
+/// The innermost group above this process that can be written and has the controllers; else the innermost that can be written.
+pub(crate) fn delegated_group() -> Option<DelegatedGroup> {
+    let mounts = cgroup_mounts(&std::fs::read_to_string("/proc/self/mountinfo").ok()?);
+    let mount = mounts.iter().rfind(|mount| mount.kind == MountKind::V2)?;
+    let top = open_mount(mount, CGROUP2_MAGIC).ok()?;
+    let own = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let mut path: Vec<&str> =
+        below(&mount.root, unified_group(&own)?)?.split('/').filter(|part| !part.is_empty()).collect();
+    let mut innermost = None;
+    loop {
+        let at = if path.is_empty() { ".".to_owned() } else { path.join("/") };
+        let group = open_directory(top.as_fd(), &at).ok()?;
+        if writable(group.as_fd()) {
+            let offered = Controllers::parse(&read_at(group.as_fd(), "cgroup.controllers").ok()?);
+            let found =
+                DelegatedGroup { path: format!("/{}", path.join("/")), missing: offered.missing_required() };
+            if found.missing.is_empty() {
+                return Some(found);
+            }
+            innermost.get_or_insert(found);
+        }
+        if path.pop().is_none() {
+            return innermost;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use rustix::event::PollFlags;
 use rustix::fs::{AtFlags, OFlags, unlinkat};
 use rustix::io::Errno;
 use rustix::process::Pid;
+use rustix::thread::CpuSet;
 
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::delegate::{self, Controllers};
@@ -39,6 +40,8 @@ pub(super) struct Group {
     cpu_stat: OwnedFd,
     base_path: Rc<str>,
     quota_us: Option<u64>,
+    /// To be fixed in the process itself, where no cpuset does it.
+    cpus: Vec<u32>,
 }
 
 impl Hierarchy {
@@ -114,7 +117,8 @@ impl Hierarchy {
             Ok([events, memory_events, pids_events, cpu_stat]) => {
                 let quota_us = cpu_quota_us(limits, cpus);
                 let base_path = Rc::clone(&self.base_path);
-                Ok(Group { group, events, memory_events, pids_events, cpu_stat, base_path, quota_us })
+                let cpus = if self.enabled.has_cpuset() { Vec::new() } else { cpus.to_vec() };
+                Ok(Group { group, events, memory_events, pids_events, cpu_stat, base_path, quota_us, cpus })
             }
             Err(failure) => {
                 let _ = group.remove(None);
@@ -134,15 +138,12 @@ impl Hierarchy {
             written => written.map_err(limiting("memory.swap.max"))?,
         }
         set("pids.max", &pids_max(limits))?;
-        match (cpus, self.enabled.has_cpuset()) {
-            ([], _) => Ok(()),
-            (cpus, true) => set("cpuset.cpus", &cpu_list(cpus)),
-            (_, false) => {
-                let detail =
-                    "CPUs are to be fixed, but the cpuset controller is not delegated to the worker's group";
-                Err(failure("cgroup_limit", Errno::NODEV, detail))
-            }
-        }?;
+        match cpus {
+            [] => {}
+            // systemd gives users no cpuset unless told to; see `Group::fix_cpus`.
+            _ if !self.enabled.has_cpuset() => {}
+            cpus => set("cpuset.cpus", &cpu_list(cpus))?,
+        }
         Ok(())
     }
 }
@@ -157,6 +158,21 @@ impl Hierarchy {
 impl Group {
     pub(super) fn clone_into(&self) -> BorrowedFd<'_> {
         self.group.directory()
+    }
+
+    /// In the command's process, before exec. Children inherit it, and no profile lets a job change it (sched_setaffinity is
+    /// EPERM), so it holds as a cpuset does.
+    pub(super) fn fix_cpus(&self) -> Result<(), Failure> {
+        if self.cpus.is_empty() {
+            return Ok(());
+        }
+        let mut set = CpuSet::new();
+        for cpu in
+            self.cpus.iter().filter_map(|&cpu| usize::try_from(cpu).ok()).filter(|&cpu| cpu < CpuSet::MAX_CPU)
+        {
+            set.set(cpu);
+        }
+        rustix::thread::sched_setaffinity(None, &set).map_err(limiting("the CPUs of the command"))
     }
 
     pub(super) fn throttle(&self) -> Result<(), Failure> {

@@ -1,26 +1,36 @@
 //! Namespaces, overlay and id-mapped mounts: really tried, each in a thread that takes what it made with it.
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::sched::CloneFlags;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_change, open_tree};
 
-use super::Status::{Missing, Ok as Fine};
+use super::Status::{Degraded, Missing, Ok as Fine};
 use super::user_namespaces::is_initial;
 use super::{Finding, Status, look, read};
 use crate::base::{make_id_map, own_mount_namespace};
+use crate::ids::SandboxIds;
 use crate::report::Failure;
+use crate::runtime_directory;
+use crate::standing::Standing;
 use crate::sys::mount::mount_setattr;
 use crate::sys::process::unshare;
-use crate::uid_range;
 
 const AS_ROOT: &str = "run the worker as root, or with CAP_SYS_ADMIN in the initial user namespace (systemd unit in deploy/; \
                        containers: the capabilities and options that deploy/README.md lists)";
-/// Where the uids of trial namespaces begin: unused by any slot, never written to a disk.
+/// Where the uids of trial namespaces begin as root of the host: unused by any slot, never written to a disk.
 const TRIAL_UID_BASE: u32 = 0x7000_0000;
+
+/// Ids that this process may give away.
+fn trial_ids() -> SandboxIds {
+    match Standing::of_this_process() {
+        Ok(standing) if standing.is_confined() => SandboxIds::new(1, standing),
+        _ => SandboxIds::new(TRIAL_UID_BASE, Standing::HostRoot),
+    }
+}
 
 pub(super) fn namespaces_and_mounts() -> Vec<Finding> {
     let kinds = [
@@ -48,18 +58,20 @@ pub(super) fn namespaces_and_mounts() -> Vec<Finding> {
         "modprobe overlay (Debian, Ubuntu, Fedora: in the kernel package); not on overlayfs itself: give a container's \
          temporary directory a volume",
     ));
+    let is_confined = Standing::of_this_process().is_ok_and(Standing::is_confined);
     findings.push(tried(
         look("rootfs", "id-mapped mounts", "image files keep their owners while each slot has uids of its own"),
         in_thread(id_mapped),
-        Missing,
-        "use an image directory on ext4, xfs or btrfs and Linux 5.19 or later, or allow the layer `idmap` to be missing",
+        if is_confined { Degraded } else { Missing },
+        "run the worker as root of the host; as root, use an image directory on ext4, xfs or btrfs and Linux 5.19 or later, or allow the layer `idmap` to be missing",
     ));
-    findings.push(tried(
+    // Root of a user namespace can make none: its sandboxes show the host's.
+    findings.extend((!is_confined).then(|| tried(
         look("rootfs", "device nodes", "/dev/null, zero, full and random of each sandbox are made anew"),
         in_thread(device_node),
         Missing,
         "run the worker as root, with CAP_MKNOD, where no device group forbids it (systemd: no DevicePolicy=strict or closed)",
-    ));
+    )));
     findings.push(locks());
     findings.push(proc_visible());
     findings
@@ -80,8 +92,8 @@ fn user_namespace() -> Finding {
         }
         _ => AS_ROOT,
     };
-    match make_id_map(TRIAL_UID_BASE) {
-        Ok(_namespace) => looked.is(Fine, "made one, with 65,536 mapped ids", fix),
+    match make_id_map(trial_ids()) {
+        Ok(_namespace) => looked.is(Fine, "made one, with mapped ids", fix),
         Err(Failure { errno, detail, .. }) => looked.is(Missing, format!("{detail}: {}", told(errno)), fix),
     }
 }
@@ -117,17 +129,27 @@ pub(super) fn masked_where_it_matters() -> Vec<String> {
 
 /// The locks of uid ranges are there, and by default the socket.
 pub(super) fn run_is_writable() -> bool {
-    let place = if Path::new(uid_range::DIRECTORY).exists() { uid_range::DIRECTORY } else { "/run" };
-    rustix::fs::accessat(CWD, place, rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::EACCESS).is_ok()
+    let place = lock_directory();
+    let nearest = place.ancestors().find(|directory| directory.exists()).unwrap_or(Path::new("/"));
+    rustix::fs::accessat(CWD, nearest, rustix::fs::Access::WRITE_OK, rustix::fs::AtFlags::EACCESS).is_ok()
+}
+
+fn lock_directory() -> PathBuf {
+    let own = Standing::of_this_process().ok().and_then(|standing| runtime_directory::of(standing).ok());
+    own.unwrap_or_else(|| PathBuf::from(runtime_directory::OF_ROOT))
 }
 
 fn locks() -> Finding {
-    look("rootfs", uid_range::DIRECTORY, "locks there keep two slots of this host from taking the same uids")
-        .is(
-            if run_is_writable() { Fine } else { Missing },
-            if run_is_writable() { "writable" } else { "not writable" },
-            "run the worker as root; containers: --tmpfs /run",
-        )
+    look(
+        "rootfs",
+        &lock_directory().display().to_string(),
+        "locks there keep two slots of this host from taking the same uids",
+    )
+    .is(
+        if run_is_writable() { Fine } else { Missing },
+        if run_is_writable() { "writable" } else { "not writable" },
+        "run the worker as root; containers: --tmpfs /run",
+    )
 }
 
 fn in_initial_user_namespace() -> bool {
@@ -227,13 +249,13 @@ fn device_node_on(place: &Path) -> Result<(), Errno> {
 /// On the file system of `/usr`, which the `host` image shows.
 fn id_mapped() -> Result<(), Errno> {
     own_mounts()?;
-    let id_map = make_id_map(TRIAL_UID_BASE).map_err(|failure| Errno::from_raw_os_error(failure.errno))?;
+    let id_map = make_id_map(trial_ids()).map_err(|failure| Errno::from_raw_os_error(failure.errno))?;
     let clone = open_tree(CWD, "/usr", OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)?;
     mount_setattr(clone.as_fd(), 0, 0, Some(id_map.as_fd()))
 }
 
 /// A new directory that nobody else can have made before us.
-fn tempfile_directory() -> Result<std::path::PathBuf, Errno> {
+fn tempfile_directory() -> Result<PathBuf, Errno> {
     let name = format!("kiln-{}-{:?}", std::process::id(), std::thread::current().id());
     let name: String =
         name.chars().filter(|letter| letter.is_ascii_alphanumeric() || *letter == '-').collect();

@@ -60,6 +60,10 @@ fn mapped_uids(uid_map: Option<&str>) -> Finding {
     match uid_map {
         None => looked.is(Fine, "this host does not tell", ""),
         Some(map) if covers(map, first, last) => looked.is(Fine, format!("{first} to {last}"), ""),
+        // Root of a user namespace of its own: there a slot takes four (see `uid_range`).
+        Some(map) if !is_initial(map) && lines(map).map(|(from, to)| to - from + 1).sum::<u64>() > 4 => {
+            looked.is(Fine, format!("only {}; four for each slot", ranges(map)), "")
+        }
         Some(map) => looked.is(
             Missing,
             format!("only {}", ranges(map)),
@@ -140,10 +144,11 @@ mod tests {
     fn the_uids_of_a_containers_own_namespace_may_not_do() {
         assert_eq!(mapped_uids(Some("         0          0 4294967295\n")).status, Fine);
         let remapped = mapped_uids(Some("         0     100000      65536\n"));
-        assert_eq!((remapped.status, remapped.seen.as_str()), (Missing, "only 0 to 65535"));
+        assert_eq!((remapped.status, remapped.seen.as_str()), (Fine, "only 0 to 65535; four for each slot"));
+        assert_eq!(mapped_uids(Some("0 1000 1\n")).status, Missing);
         let rootless =
             mapped_uids(Some("         0       1000          1\n         1     100000      65536\n"));
-        assert_eq!(rootless.seen, "only 0 to 0, 1 to 65536");
+        assert_eq!(rootless.seen, "only 0 to 0, 1 to 65536; four for each slot");
         assert_eq!(mapped_uids(Some("nonsense\n1 2\n0 0 0\n")).seen, "only none");
         assert_eq!(mapped_uids(None).status, Fine);
         assert!(is_initial("         0          0 4294967295\n") && !is_initial("0 100000 65536"));

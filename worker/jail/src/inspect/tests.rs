@@ -148,3 +148,25 @@ fn descriptors_and_sessions_are_looked_at() {
     assert_eq!(step(session("4711 (kiln-jail) S 4700 4700 4700 0 -1")), "setsid");
     assert_eq!(step(session("")), "setsid");
 }
+
+/// As root of a user namespace each device is a mount of its own, and nothing else of the host is.
+#[test]
+fn devices_of_the_host_are_five_and_confined() {
+    let confined = Standing::NamespaceRoot { owner: 1000 };
+    let device = |name: &str, options: &str| {
+        format!("75 74 0:6 /{name} /dev/{name} {options} - devtmpfs devtmpfs rw,mode=755\n")
+    };
+    let all: String = DEVICES.iter().map(|(name, ..)| device(name, "ro,nosuid,noexec,relatime")).collect();
+    let proc = "58 65 0:44 / /proc ro,nosuid,nodev - proc none rw,hidepid=invisible,subset=pid\n";
+    assert_eq!(own_mounts(&format!("{all}{proc}"), confined).as_deref(), Ok(proc));
+    let step = |table: &str| own_mounts(table, confined).map_err(|failure| (failure.step, failure.detail));
+    let writable = all.replacen("ro,nosuid", "rw,nosuid", 1);
+    assert!(step(&writable).is_err_and(|(step, detail)| step == "dev" && detail.contains("without ro")));
+    let none = all.lines().skip(1).collect::<Vec<_>>().join("\n");
+    assert!(step(&none).is_err_and(|(_, detail)| detail == "nothing is mounted at /dev/null"));
+    let more = own_mounts(&format!("{all}{}", device("kmsg", "ro,nosuid,noexec")), confined).unwrap();
+    assert!(
+        mounts(&more, Writes::Work).is_err_and(|failure| failure.detail.contains("devtmpfs of the host"))
+    );
+    assert_eq!(own_mounts(&all, Standing::HostRoot).as_deref(), Ok(all.as_str()), "root makes its own");
+}

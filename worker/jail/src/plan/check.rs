@@ -276,7 +276,7 @@ pub(crate) mod tests {
             plan.cwd = cwd;
             plan.files_out[0].path = path;
             let _ = plan.check();
-            let text = plan.explain().to_string();
+            let text = plan.explain(crate::standing::Standing::HostRoot).to_string();
             proptest::prop_assert!(text.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
         }
     }

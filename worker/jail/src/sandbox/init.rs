@@ -12,6 +12,7 @@ use rustix::process::{DumpableBehavior, Signal, WaitOptions};
 
 use crate::base::{Base, NEW_ROOT, mount_new, move_onto, pivot_into, write_id_maps};
 use crate::report::Failure;
+use crate::standing::Standing;
 use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
 use crate::sys::process;
 
@@ -39,11 +40,11 @@ pub(crate) fn start(base: &Base, mounts: &Mounts) -> Result<Child, Failure> {
         Cloned::Child => {
             let _exit = ExitOnUnwind;
             drop(ours);
-            run(theirs, mounts)
+            run(theirs, mounts, base.standing())
         }
     };
     drop(theirs);
-    let stands = write_id_maps(child.pid, base.uid_base()).and_then(|()| {
+    let stands = write_id_maps(child.pid, base.ids()).and_then(|()| {
         handshake::tell(ours.as_fd())?;
         match handshake::hear(ours.as_fd())? {
             Some(handshake::Message::Stands) => Ok(()),
@@ -61,9 +62,9 @@ pub(crate) fn start(base: &Base, mounts: &Mounts) -> Result<Child, Failure> {
     }
 }
 
-fn run(jail: OwnedFd, mounts: &Mounts) -> ! {
+fn run(jail: OwnedFd, mounts: &Mounts, standing: Standing) -> ! {
     let stands = handshake::wait(jail.as_fd())
-        .and_then(|()| assemble(mounts))
+        .and_then(|()| assemble(mounts, standing))
         .and_then(|()| shed())
         // Before the word that lets the command start: nothing of the jail's is held beside it.
         .and_then(|()| {
@@ -87,7 +88,7 @@ fn run(jail: OwnedFd, mounts: &Mounts) -> ! {
 }
 
 /// From inside the new namespaces, as their root: names, mounts, limits on namespaces, and out of the jail's tree.
-fn assemble(mounts: &Mounts) -> Result<(), Failure> {
+fn assemble(mounts: &Mounts, standing: Standing) -> Result<(), Failure> {
     privileges::become_id(0).map_err(Failure::of("init_root", "become root of the sandbox"))?;
     rustix::system::sethostname(b"kiln")
         .and_then(|()| rustix::system::setdomainname(b"(none)"))
@@ -98,7 +99,7 @@ fn assemble(mounts: &Mounts) -> Result<(), Failure> {
     move_onto(proc.as_fd(), target.as_fd(), "").map_err(Failure::of("attach_proc", "attach /proc"))?;
     // After fsmount, whose anonymous mount namespace counts too, and while /proc/sys is still in sight.
     limit_namespaces()?;
-    limit_inotify()?;
+    limit_inotify(standing)?;
     pivot_into(root.as_fd()).map_err(Failure::of("pivot_root", "make the sandbox's root the root"))
 }
 
@@ -113,8 +114,11 @@ fn limit_namespaces() -> Result<(), Failure> {
     Ok(())
 }
 
-fn limit_inotify() -> Result<(), Failure> {
+/// None at all where the sandbox's devices are inodes of the host's: a watch would tell who else on the host opens them, other
+/// sandboxes among them.
+fn limit_inotify(standing: Standing) -> Result<(), Failure> {
     for (kind, most) in INOTIFY_LIMITS {
+        let most = if standing.is_confined() { "0" } else { most };
         std::fs::write(format!("/proc/sys/user/max_inotify_{kind}"), most).map_err(|error| {
             let errno = error.raw_os_error().unwrap_or(0);
             Failure::new("limit_inotify", errno, format!("limit inotify {kind}"))

@@ -11,17 +11,24 @@ use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, UnmountFlags};
 
 use crate::base::{Base, EMPTY, IdMapping, SCRATCH, mount_new, move_onto};
+use crate::ids::SandboxIds;
 use crate::plan::{Limits, Plan, Writes};
 use crate::report::Failure;
+use crate::standing::Standing;
 use crate::sys::mount::{attribute, mount_setattr};
 
-use super::{COMMAND_ID, dev};
+use super::dev::{self, Nodes};
 
 /// Directories that the image's root must offer as mount points; missing ones are made in the upper layer.
 const MOUNT_POINTS: [&str; 4] = ["dev", "proc", "tmp", "work"];
 
 /// Whatever this kernel's defaults are: attributes of an image's files never lead to other files.
 const NO_EXTENSIONS: [(&str, &str); 3] = [("redirect_dir", "nofollow"), ("metacopy", "off"), ("xino", "off")];
+
+/// In a user namespace the overlay's own attributes are `user.*` ones: it may not set others (overlayfs.rst, "Unprivileged
+/// mounts"). A directory of a lower layer can be removed only where tmpfs takes them, since 6.6.
+const NO_EXTENSIONS_UNPRIVILEGED: [(&str, &str); 4] =
+    [("redirect_dir", "nofollow"), ("metacopy", "off"), ("xino", "off"), ("userxattr", "")];
 
 /// More than any memory holds, and few enough for the kernel, which refuses numbers whose bytes overflow
 /// (shmem_parse_one in mm/shmem.c).
@@ -56,22 +63,24 @@ impl Mounts {
     pub(crate) fn make(base: &Base, plan: &Plan, mapping: IdMapping) -> Result<Self, Failure> {
         let sources: Vec<&[u8]> = plan.rootfs.parts.iter().map(|part| part.source.as_slice()).collect();
         let mut parts = base.take_parts(&sources, mapping)?;
-        let owners = Owners { base: base.uid_base() };
+        let nodes = base.take_devices()?.map_or(Nodes::Made, Nodes::OfTheHost);
+        let owners = Owners(base.ids());
+        let layering = Layering { writes: plan.profile.writes(), standing: base.standing() };
         let scratch = Scratch::make(&plan.limits)?;
         owners.make_writable_places(&scratch)?;
-        dev::fill(scratch.directory(), owners.root())?;
+        dev::fill(scratch.directory(), owners.root(), &nodes)?;
         let root_part = parts.remove(0);
         make_mount_points(root_part.as_fd(), &scratch, owners)?;
-        let root = overlay(0, root_part, &scratch, plan.profile.writes())?;
+        let root = overlay(0, root_part, &scratch, layering)?;
         let mut placed = Vec::new();
         for (index, (part, source)) in (1..).zip(plan.rootfs.parts[1..].iter().zip(parts)) {
             if plan.profile.writes() == Writes::Root {
                 make_layers(source.as_fd(), &scratch, index, owners)?;
             }
-            let mount = overlay(index, source, &scratch, plan.profile.writes())?;
+            let mount = overlay(index, source, &scratch, layering)?;
             placed.push(Placed { target: part.target[1..].to_vec(), mount });
         }
-        placed.extend(scratch.writable_places()?);
+        placed.extend(scratch.writable_places(&nodes)?);
         let layout = scratch.settle(&plan.limits)?;
         Ok(Self { root: Some(root), placed, tmpfs: scratch.detach()?, layout })
     }
@@ -87,19 +96,17 @@ impl Mounts {
     }
 }
 
-/// Host ids of the sandbox's users.
+/// Ids of the sandbox's users, outside.
 #[derive(Clone, Copy)]
-struct Owners {
-    base: u32,
-}
+struct Owners(SandboxIds);
 
 impl Owners {
     fn root(self) -> (Uid, Gid) {
-        (Uid::from_raw(self.base), Gid::from_raw(self.base))
+        (Uid::from_raw(self.0.root()), Gid::from_raw(self.0.root()))
     }
 
     fn command(self) -> (Uid, Gid) {
-        (Uid::from_raw(self.base + COMMAND_ID), Gid::from_raw(self.base + COMMAND_ID))
+        (Uid::from_raw(self.0.command()), Gid::from_raw(self.0.command()))
     }
 
     fn make_writable_places(self, scratch: &Scratch) -> Result<(), Failure> {
@@ -109,6 +116,19 @@ impl Owners {
             .and_then(|()| scratch.make_directory("shm", 0o1777, self.root()))
             .and_then(|()| scratch.make_directory("dev", 0o755, self.root()))
             .map_err(Failure::of("writable_places", "make the sandbox's writable directories"))
+    }
+}
+
+/// How overlays are mounted.
+#[derive(Clone, Copy)]
+struct Layering {
+    writes: Writes,
+    standing: Standing,
+}
+
+impl Layering {
+    fn options(self) -> &'static [(&'static str, &'static str)] {
+        if self.standing.is_confined() { &NO_EXTENSIONS_UNPRIVILEGED } else { &NO_EXTENSIONS }
     }
 }
 
@@ -147,7 +167,7 @@ impl Scratch {
     }
 
     /// Detached binds of the tmpfs' directories, /dev read-only but with its devices usable.
-    fn writable_places(&self) -> Result<Vec<Placed>, Failure> {
+    fn writable_places(&self, nodes: &Nodes) -> Result<Vec<Placed>, Failure> {
         let bind = |name: &str, target: &str, attributes: u64| -> Result<Placed, Errno> {
             let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
             let mount = rustix::mount::open_tree(&self.directory, name, flags)?;
@@ -157,7 +177,7 @@ impl Scratch {
         let bind_all = || -> Result<Vec<Placed>, Errno> {
             let confined = attribute::NOSUID | attribute::NODEV;
             Ok(vec![
-                dev::bind(self.directory())?,
+                dev::bind(self.directory(), nodes)?,
                 bind("shm", "dev/shm", confined)?,
                 bind("work", "work", confined)?,
                 bind("tmp", "tmp", confined)?,
@@ -248,7 +268,7 @@ fn make_layers(
 /// (namespace_unlock in fs/namespace.c).
 ///
 /// A plain bind would do for a part that is only read, but would show the host's path in /proc/self/mountinfo.
-fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, writes: Writes) -> Result<OwnedFd, Failure> {
+fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, layering: Layering) -> Result<OwnedFd, Failure> {
     let lower = format!("{SCRATCH}/lower{index}");
     let upper = format!("{SCRATCH}/upper{index}");
     let work = format!("{SCRATCH}/tempo{index}");
@@ -257,17 +277,19 @@ fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, writes: Writes) -> 
         let name = format!("lower{index}");
         rustix::fs::mkdirat(scratch.directory(), &name, Mode::RWXU)?;
         move_onto(source.as_fd(), scratch.directory(), &name)?;
-        match writes {
+        let options = layering.options();
+        match layering.writes {
+            // Only `build` may write in its throwaway root.
             Writes::Root => {
                 let layers = [("lowerdir", lower.as_str()), ("upperdir", &upper), ("workdir", &work)];
-                mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), confined)
+                mount_new("overlay", &[&layers, options].concat(), confined)
             }
             Writes::Work => {
                 // The topmost layer of the root has the mount points.
                 let layers = if index == 0 { format!("{upper}:{lower}") } else { format!("{lower}:{EMPTY}") };
                 let attributes = confined | MountAttrFlags::MOUNT_ATTR_RDONLY;
                 let layers = [("lowerdir", layers.as_str())];
-                mount_new("overlay", &[&layers, &NO_EXTENSIONS[..]].concat(), attributes)
+                mount_new("overlay", &[&layers, options].concat(), attributes)
             }
         }
     };

@@ -22,12 +22,26 @@ pub(crate) fn mount_setattr(
     clear: u64,
     idmap: Option<BorrowedFd<'_>>,
 ) -> Result<(), Errno> {
-    let attributes = libc::mount_attr {
-        attr_set: set | if idmap.is_some() { attribute::IDMAP } else { 0 },
-        attr_clr: clear,
-        propagation: 0,
-        userns_fd: idmap.map_or(0, |fd| fd.as_raw_fd() as u64),
-    };
+    set_attributes(
+        mount,
+        libc::mount_attr {
+            attr_set: set | if idmap.is_some() { attribute::IDMAP } else { 0 },
+            attr_clr: clear,
+            propagation: 0,
+            userns_fd: idmap.map_or(0, |fd| fd.as_raw_fd() as u64),
+        },
+    )
+}
+
+/// Nothing that is mounted elsewhere shows here, and nothing here elsewhere.
+pub(crate) fn make_private(mount: BorrowedFd<'_>) -> Result<(), Errno> {
+    set_attributes(
+        mount,
+        libc::mount_attr { attr_set: 0, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 },
+    )
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, attributes: libc::mount_attr) -> Result<(), Errno> {
     // SAFETY: the path is a NUL-terminated empty string (AT_EMPTY_PATH names the descriptor itself) and `attributes` is
     // a valid mount_attr of the stated size; both outlive the call.
     let result = unsafe {

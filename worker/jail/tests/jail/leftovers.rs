@@ -10,7 +10,7 @@ use kiln_jail::wire::Reply;
 
 /// Host pids whose uid lies in this jail's range.
 fn processes_of(jail: &Jail) -> Vec<u32> {
-    let range = jail.uids.base()..jail.uids.base() + 65_536;
+    let range = jail.uids.ids();
     let in_range = |status: &str| {
         let line = status.lines().find(|line| line.starts_with("Uid:"))?;
         let uid: u32 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
