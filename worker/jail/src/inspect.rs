@@ -60,6 +60,13 @@ pub(crate) fn inspect(
     if let Some((row, said)) = rlimits::first_not_held(&command.read("limits")?, &plan.limits) {
         return Err(Failure::new("rlimits", 0, format!("the kernel says of the command's {row}: {said}")));
     }
+    if let Some(row) = rlimits::first_that_init_has(&init.read("limits")?) {
+        return Err(Failure::new(
+            "rlimits",
+            0,
+            format!("the kernel does not bound {row} of the sandbox's init"),
+        ));
+    }
     groups(&command.read("cgroup")?, jail.hierarchies.version(), waiting.group)?;
     mounts(&own_mounts(&command.read("mountinfo")?, jail.base.standing())?, plan.profile.writes())?;
     descriptors(&command.descriptors()?)?;

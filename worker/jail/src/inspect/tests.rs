@@ -170,3 +170,23 @@ fn devices_of_the_host_are_five_and_confined() {
     );
     assert_eq!(own_mounts(&all, Standing::HostRoot).as_deref(), Ok(all.as_str()), "root makes its own");
 }
+
+#[test]
+fn an_init_that_may_have_something_is_named() {
+    let row = |name: &str, value: &str| format!("{name:<25} {value:<20} {value:<20} units\n");
+    let rows = [
+        "Max processes",
+        "Max open files",
+        "Max file size",
+        "Max locked memory",
+        "Max data size",
+        "Max address space",
+    ];
+    let nothing: String = rows.iter().map(|name| row(name, "0")).collect();
+    assert_eq!(rlimits::first_that_init_has(&nothing), None);
+    for name in rows {
+        let limits = nothing.replace(&row(name, "0"), &row(name, "unlimited"));
+        assert_eq!(rlimits::first_that_init_has(&limits), Some(name));
+    }
+    assert_eq!(rlimits::first_that_init_has(""), Some("Max processes"));
+}

@@ -69,8 +69,10 @@ fn run(jail: OwnedFd, mounts: &Mounts, standing: Standing) -> ! {
         // Before the word that lets the command start: nothing of the jail's is held beside it.
         .and_then(|()| {
             process::close_all_but(jail.as_fd())
-                .and_then(|()| rlimits::leave_nothing())
-                .map_err(Failure::of("init_shed", "close what init inherited and let it have nothing more"))
+                .map_err(Failure::of("init_shed", "close what init inherited"))
+        })
+        .and_then(|()| {
+            rlimits::leave_nothing().map_err(Failure::of("rlimits", "let init have nothing more"))
         });
     let told = match &stands {
         Ok(()) => handshake::send(jail.as_fd(), &handshake::Message::Stands),

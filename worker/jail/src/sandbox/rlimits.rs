@@ -65,13 +65,29 @@ fn row_of<'a>(proc_limits: &'a str, row: &str) -> &'a str {
     proc_limits.lines().find_map(|line| line.strip_prefix(row)).map_or("", str::trim)
 }
 
+/// What the sandbox's init gets nothing of, with its row in `/proc/PID/limits`.
+const NOT_FOR_INIT: [(Resource, &str); 6] = [
+    (Resource::Nproc, "Max processes"),
+    (Resource::Nofile, "Max open files"),
+    (Resource::Fsize, "Max file size"),
+    (Resource::Memlock, "Max locked memory"),
+    (Resource::Data, "Max data size"),
+    (Resource::As, "Max address space"),
+];
+
 /// For the sandbox's init, which no cgroup of the job bounds: should anything ever take it over, it gets no process, no
 /// descriptor, no memory and no byte of a file. What it has is enough to reap.
 pub(crate) fn leave_nothing() -> Result<(), Errno> {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    [Resource::Nproc, Resource::Nofile, Resource::Fsize, Resource::Memlock, Resource::Data, Resource::As]
+    NOT_FOR_INIT.into_iter().try_for_each(|(resource, _)| setrlimit(resource, none))
+}
+
+/// The first row of init's `/proc/PID/limits` that leaves it something.
+pub(crate) fn first_that_init_has(proc_limits: &str) -> Option<&'static str> {
+    NOT_FOR_INIT
         .into_iter()
-        .try_for_each(|resource| setrlimit(resource, none))
+        .map(|(_, row)| row)
+        .find(|row| row_of(proc_limits, row).split_whitespace().take(2).ne(["0", "0"]))
 }
 
 fn lowered(current: Rlimit, wanted: u64) -> Rlimit {
