@@ -120,6 +120,10 @@ static uint64_t state(void) {
 }
 
 static void make_the_call(struct slot *slot, unsigned long number, const unsigned long *args) {
+  // The low byte of clone's flags is the signal that the child's end sends: it must not end the one that is watched.
+  sigset_t every;
+  sigfillset(&every);
+  if (makes_processes(number)) sigprocmask(SIG_BLOCK, &every, NULL);
   uint64_t before = state();
   slot->stage = CALLING;
   long result = makes_processes(number) ? call_making_processes(number, args) : call_native(number, args);

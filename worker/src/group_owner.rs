@@ -43,7 +43,7 @@ pub(crate) async fn sweep_dead() {
             .await
             .unwrap_or_default();
     for Dead { group, path, lock } in dead {
-        tracing::warn!(group, "removing what a worker left that was killed");
+        tracing::info!(group, "removing what a worker left that was killed");
         cgroup_sweep::sweep(&group, vec![String::new()]).await;
         cgroup_sweep::remove_if_empty(&group).await;
         if let Err(error) = std::fs::remove_file(&path) {
