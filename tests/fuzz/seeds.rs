@@ -49,7 +49,8 @@ fn postcard<T: Serialize>(value: &T) -> Vec<u8> {
 }
 
 fn spec() -> v1::JobSpec {
-    let inline = |bytes: &'static str| v1::Content { source: Some(v1::content::Source::Inline(bytes.into())) };
+    let inline =
+        |bytes: &'static str| v1::Content { source: Some(v1::content::Source::Inline(bytes.into())) };
     let output = v1::StepOutput {
         step: "compile".to_owned(),
         command: String::new(),
@@ -58,8 +59,16 @@ fn spec() -> v1::JobSpec {
     let compile = v1::Command {
         argv: vec!["/usr/bin/cc".into(), "/work/a.c".into()],
         env: vec![v1::EnvVar { name: "PATH".into(), value: "/usr/bin".into() }],
-        files_in: vec![v1::FileIn { path: "/work/a.c".into(), content: Some(inline("main(){}")), executable: false }],
-        files_out: vec![v1::FileOut { path: "/work/a.out".into(), optional: false, max_bytes: Some(1 << 20) }],
+        files_in: vec![v1::FileIn {
+            path: "/work/a.c".into(),
+            content: Some(inline("main(){}")),
+            executable: false,
+        }],
+        files_out: vec![v1::FileOut {
+            path: "/work/a.out".into(),
+            optional: false,
+            max_bytes: Some(1 << 20),
+        }],
         profile: "build".to_owned(),
         ..v1::Command::default()
     };
@@ -72,7 +81,11 @@ fn spec() -> v1::JobSpec {
             content: Some(v1::Content { source: Some(v1::content::Source::OutputOf(output)) }),
             executable: true,
         }],
-        limits: Some(v1::Limits { cpu_ms: Some(1000), memory_bytes: Some(64 << 20), ..v1::Limits::default() }),
+        limits: Some(v1::Limits {
+            cpu_ms: Some(1000),
+            memory_bytes: Some(64 << 20),
+            ..v1::Limits::default()
+        }),
         ..v1::Command::default()
     };
     let reader = v1::Command { name: "read".to_owned(), argv: vec!["cat".into()], ..v1::Command::default() };
@@ -193,7 +206,11 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         cpus: vec![0, 1],
         uid_base: 1_879_048_192,
         allow_missing: vec!["landlock".to_owned()],
-        profiles: vec![CustomProfile { name: "own".to_owned(), writes: Writes::Root, policy: PROFILE.to_owned() }],
+        profiles: vec![CustomProfile {
+            name: "own".to_owned(),
+            writes: Writes::Root,
+            policy: PROFILE.to_owned(),
+        }],
         filters: FilterUse::Required,
     };
     vec![
@@ -248,7 +265,10 @@ const PROCESS_TEXTS: [(&str, &str); 5] = [
         "oom-kill",
         "6,499,1,-;oom-kill:constraint=CONSTRAINT_MEMCG,oom_memcg=/kiln-1/0-1,task_memcg=/kiln-1/0-1,task=a\\x20b,pid=7,uid=1\n",
     ),
-    ("segfault", "6,500,1,-;a[7]: segfault at 7ffd00000000 ip 0000000000401136 sp 00007ffd00000010 error 6 in a[401000+1000]\n"),
+    (
+        "segfault",
+        "6,500,1,-;a[7]: segfault at 7ffd00000000 ip 0000000000401136 sp 00007ffd00000010 error 6 in a[401000+1000]\n",
+    ),
 ];
 
 const PROFILE: &str = r#"{

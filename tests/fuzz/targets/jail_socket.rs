@@ -14,7 +14,8 @@ use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlag
 fuzz_target!(|bytes: &[u8]| {
     let [count, kind, frame @ ..] = bytes else { return };
     let (ours, theirs) = wire::pair().expect("a socketpair");
-    let body = if kind % 2 == 0 { memfd(frame) } else { File::open("/dev/null").expect("it is there").into() };
+    let body =
+        if kind % 2 == 0 { memfd(frame) } else { File::open("/dev/null").expect("it is there").into() };
     let descriptors = vec![body.as_fd(); usize::from(count % 4)];
     for receive_as in [receive::<Request>, receive::<Reply>] {
         if send(ours.as_fd(), frame, &descriptors) {
@@ -33,11 +34,18 @@ fn send(socket: BorrowedFd<'_>, frame: &[u8], descriptors: &[BorrowedFd<'_>]) ->
     if !descriptors.is_empty() {
         assert!(control.push(SendAncillaryMessage::ScmRights(descriptors)));
     }
-    rustix::net::sendmsg(socket, &[IoSlice::new(frame)], &mut control, SendFlags::NOSIGNAL | SendFlags::DONTWAIT).is_ok()
+    rustix::net::sendmsg(
+        socket,
+        &[IoSlice::new(frame)],
+        &mut control,
+        SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+    )
+    .is_ok()
 }
 
 fn memfd(content: &[u8]) -> OwnedFd {
     let memfd = rustix::fs::memfd_create("fuzz", rustix::fs::MemfdFlags::CLOEXEC).expect("a memfd");
-    std::io::Write::write_all(&mut File::from(memfd.try_clone().expect("a descriptor")), content).expect("memory");
+    std::io::Write::write_all(&mut File::from(memfd.try_clone().expect("a descriptor")), content)
+        .expect("memory");
     memfd
 }
