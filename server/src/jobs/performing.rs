@@ -244,7 +244,7 @@ impl Owner {
 
     /// Stores a batch of a durable job; one of a fleeting job counts at once.
     fn write_down(&mut self, key: JobKey, batch: Batch) {
-        let Some(job) = self.jobs.get(&key) else { return };
+        let Some(job) = self.jobs.get(&key) else { return self.answer_of_ended(key, batch.replies) };
         if !job.is_durable() {
             return self.confirm(key, batch);
         }
@@ -289,7 +289,7 @@ impl Owner {
                 self.workers.send(worker, ToWorker::Ack(ack));
             }
         }
-        let Some(job) = self.jobs.get_mut(&key) else { return };
+        let Some(job) = self.jobs.get_mut(&key) else { return self.answer_of_ended(key, batch.replies) };
         job.log.stored(batch.record);
         job.show(&batch.steps);
         let shown = if batch.ended { job.view() } else { job.shown() };
@@ -299,6 +299,14 @@ impl Owner {
         }
         if batch.ended {
             self.forget(key, shown);
+        }
+    }
+
+    /// Of many cancels at once, some are stored after the record that ended the job: who asked looks it up there.
+    fn answer_of_ended(&mut self, key: JobKey, replies: Vec<oneshot::Sender<Option<v1::Job>>>) {
+        for reply in replies {
+            let found = self.recent.find(key, self.now());
+            drop(reply.send(found));
         }
     }
 
