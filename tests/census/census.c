@@ -55,13 +55,24 @@ static long call_native(unsigned long number, const unsigned long *a) {
 }
 
 static long call_making_processes(unsigned long number, const unsigned long *a) {
+  // The low byte of clone's flags is the signal that the child's end sends, SIGSTOP and SIGKILL among them, to the one that is
+  // watched. So the child ends after it: an orphan's signal is SIGCHLD (reparent_leader in kernel/exit.c). But vfork's waits for it.
+  int outlives = number == SYS_clone && !(a[0] & CLONE_VFORK);
+  unsigned long self = outlives ? (unsigned long)getpid() : 0;
+  // Below, no call may come between: it would take these registers.
   register long result __asm__("rax") = (long)number;
   register unsigned long r10 __asm__("r10") = a[3];
   register unsigned long r8 __asm__("r8") = a[4];
   register unsigned long r9 __asm__("r9") = a[5];
-  __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n\tmov $60, %%eax\n\txor %%edi, %%edi\n\tsyscall\n1:"
+  register unsigned long parent __asm__("r12") = self;
+  // The child may share the stack: registers only. It asks to be killed at its parent's end (prctl is 157, PR_SET_PDEATHSIG 1),
+  // and pauses (34) unless that was before (getppid, 110); or it exits (60).
+  __asm__ volatile("syscall\n\ttest %%rax, %%rax\n\tjnz 1f\n"
+                   "2:\tmov $157, %%eax\n\tmov $1, %%edi\n\tmov $9, %%esi\n\tsyscall\n"
+                   "\tmov $110, %%eax\n\tsyscall\n\tcmp %%r12d, %%eax\n\tjne 3f\n\tmov $34, %%eax\n\tsyscall\n\tjmp 2b\n"
+                   "3:\tmov $60, %%eax\n\txor %%edi, %%edi\n\tsyscall\n1:"
                    : "+r"(result), "+r"(r10), "+r"(r8), "+r"(r9)
-                   : "D"(a[0]), "S"(a[1]), "d"(a[2]) : "rcx", "r11", "memory");
+                   : "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(parent) : "rcx", "r11", "memory");
   return result;
 }
 
@@ -120,10 +131,6 @@ static uint64_t state(void) {
 }
 
 static void make_the_call(struct slot *slot, unsigned long number, const unsigned long *args) {
-  // The low byte of clone's flags is the signal that the child's end sends: it must not end the one that is watched.
-  sigset_t every;
-  sigfillset(&every);
-  if (makes_processes(number)) sigprocmask(SIG_BLOCK, &every, NULL);
   uint64_t before = state();
   slot->stage = CALLING;
   long result = makes_processes(number) ? call_making_processes(number, args) : call_native(number, args);

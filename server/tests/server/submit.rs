@@ -201,6 +201,24 @@ async fn a_relay_of_a_silent_command_ends_with_its_watcher() {
     ended.expect("the call ends while the command runs on").unwrap();
 }
 
+/// The record of one cancel ends the job; those of the others are stored after it, when the job is no longer at hand.
+#[tokio::test]
+async fn cancels_at_once_are_all_answered_with_the_job() {
+    let kiln = Kiln::start().await;
+    let mut jobs = kiln.jobs().await;
+    for _ in 0..10 {
+        let job_id = submit(&mut jobs, simple()).await;
+        let cancels = (0..50).map(|_| {
+            let (mut jobs, job_id) = (jobs.clone(), job_id.clone());
+            tokio::spawn(async move { jobs.cancel(v1::CancelRequest { job_id }).await })
+        });
+        for answer in futures_util::future::join_all(cancels).await {
+            let job = answer.unwrap().expect("the server goes on").into_inner();
+            assert_eq!((job.id.as_str(), job.verdict()), (job_id.as_str(), v1::JobVerdict::Cancelled));
+        }
+    }
+}
+
 #[tokio::test]
 async fn cancelling_works_in_every_state() {
     let kiln = Kiln::start().await;
