@@ -11,19 +11,19 @@ use rustix::process::{getpriority_process, setpriority_process};
 const AHEAD: i32 = 10;
 const FIRST: i32 = -20;
 
-/// Raises this process and, where sessions are scheduled as groups, its own: there a nice value counts only among the processes of
-/// one session (sched(7), "The autogroup feature"). Call it as the leader of a session. Gives what was before.
+/// Raises this process, and gives what was before.
+///
+/// Not its autogroup, though where sessions are scheduled as groups a nice value counts only among the processes of one (sched(7), "The
+/// autogroup feature"): the worker's session is not the jail's alone, and raised as a whole, a login or the machine's services
+/// would starve the very commands, which are in groups of their own.
 pub(crate) fn raise() -> i32 {
     let before = getpriority_process(None).unwrap_or(0);
-    let ahead = (before - AHEAD).max(FIRST);
     // EACCES, EPERM: not allowed here.
-    let _ = setpriority_process(None, ahead);
-    // Absent on kernels without it; refused like the other.
-    let _ = std::fs::write("/proc/self/autogroup", format!("-{AHEAD}"));
+    let _ = setpriority_process(None, (before - AHEAD).max(FIRST));
     before
 }
 
-/// For a child of the jail. A session of its own, which it must begin too, is a group of its own at once.
+/// For a child of the jail.
 pub(crate) fn give_back(before: i32) -> Result<(), Errno> {
     if getpriority_process(None)? == before { Ok(()) } else { setpriority_process(None, before) }
 }

@@ -368,6 +368,7 @@ fn spawn() -> (Child, OwnedFd) {
         .arg0("kiln-jail")
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())
+        .process_group(0)
         .spawn()
         .expect("start the jail");
     (process, ours)
