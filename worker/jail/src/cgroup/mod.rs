@@ -143,13 +143,14 @@ impl Group {
         }
     }
 
-    /// The CPU rate holds no more: throttled processes take long to die, and hold locks meanwhile.
-    pub fn lift_rate(&self) -> Result<(), Failure> {
+    /// For a group that is about to be killed: no CPU rate, and the greatest share where others want the same CPU. A killed
+    /// process dies only when it is scheduled, and holds its locks meanwhile.
+    pub fn hasten(&self) -> Result<(), Failure> {
         match &self.0 {
-            AnyGroup::V1(group) => group.lift_rate(),
-            AnyGroup::V2(group) => group.lift_rate(),
+            AnyGroup::V1(group) => group.hasten(),
+            AnyGroup::V2(group) => group.hasten(),
         }
-        .map_err(|errno| failure("cgroup_kill", errno, "lift the CPU rate"))
+        .map_err(|errno| failure("cgroup_kill", errno, "give the group's last moments all of the CPU"))
     }
 
     /// CPU time of every process that is or was in the group.
@@ -215,7 +216,7 @@ impl Group {
         }
     }
 
-    /// Sends SIGKILL to every process of the group, and lifts its CPU rate.
+    /// Sends SIGKILL to every process of the group, hastened.
     pub fn kill(&self) -> Result<(), Failure> {
         match &self.0 {
             AnyGroup::V1(group) => group.kill(),

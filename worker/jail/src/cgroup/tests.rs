@@ -262,29 +262,43 @@ fn the_limits_are_what_the_kernel_says() {
     let group =
         parent.group("limits", &Limits { cpu_rate_millis: NonZeroU32::new(250).unwrap(), ..limits() });
     group.throttle().unwrap();
-    let (directories, expected): (Vec<_>, &[(&str, &str)]) = match &group.0 {
-        AnyGroup::V1(group) => (
-            group.directories(),
-            &[("memory.limit_in_bytes", "67108864\n"), ("pids.max", "32\n"), ("cpu.cfs_quota_us", "25000\n")],
-        ),
-        AnyGroup::V2(group) => (
-            vec![group.clone_into()],
-            &[
-                ("memory.max", "67108864\n"),
-                ("memory.oom.group", "1\n"),
-                ("pids.max", "32\n"),
-                ("cpu.max", "25000 100000\n"),
-            ],
-        ),
+    let expected: &[(&str, &str)] = match &group.0 {
+        AnyGroup::V1(_) => {
+            &[("memory.limit_in_bytes", "67108864"), ("pids.max", "32"), ("cpu.cfs_quota_us", "25000")]
+        }
+        AnyGroup::V2(_) => &[
+            ("memory.max", "67108864"),
+            ("memory.oom.group", "1"),
+            ("pids.max", "32"),
+            ("cpu.max", "25000 100000"),
+        ],
     };
     for (file, value) in expected {
-        let seen = directories.iter().find_map(|directory| control::read_at(*directory, file).ok());
-        assert_eq!(seen.as_deref(), Some(*value), "{file}");
+        assert_eq!(said_by(&group, file).as_deref(), Some(*value), "{file}");
     }
     for file in ["memory.memsw.limit_in_bytes", "memory.swap.max"] {
-        if let Some(seen) = directories.iter().find_map(|directory| control::read_at(*directory, file).ok()) {
-            assert_eq!(seen, if file == "memory.swap.max" { "0\n" } else { "67108864\n" }, "{file}");
+        if let Some(seen) = said_by(&group, file) {
+            assert_eq!(seen, if file == "memory.swap.max" { "0" } else { "67108864" }, "{file}");
         }
+    }
+    group.remove().unwrap();
+    parent.finish();
+}
+
+/// A killed process dies when it is scheduled: without this, after every neighbour's turn.
+#[test]
+fn a_killed_group_has_no_rate_and_the_greatest_share() {
+    let parent = Parent::new();
+    let group =
+        parent.group("hastened", &Limits { cpu_rate_millis: NonZeroU32::new(100).unwrap(), ..limits() });
+    group.throttle().unwrap();
+    group.kill().unwrap();
+    let expected: [(&str, &str); 2] = match &group.0 {
+        AnyGroup::V1(_) => [("cpu.cfs_quota_us", "-1"), ("cpu.shares", "262144")],
+        AnyGroup::V2(_) => [("cpu.max", "max 100000"), ("cpu.weight", "10000")],
+    };
+    for (file, value) in expected {
+        assert_eq!(said_by(&group, file).as_deref(), Some(value), "{file}");
     }
     group.remove().unwrap();
     parent.finish();
@@ -317,6 +331,16 @@ fn removing_waits_for_the_last_process() {
     group.remove().unwrap();
     child.wait().unwrap();
     parent.finish();
+}
+
+/// What a control file says, in whichever hierarchy it is.
+fn said_by(group: &Group, file: &str) -> Option<String> {
+    let directories = match &group.0 {
+        AnyGroup::V1(group) => group.directories(),
+        AnyGroup::V2(group) => vec![group.clone_into()],
+    };
+    let seen = directories.iter().find_map(|directory| control::read_at(*directory, file).ok());
+    seen.map(|text| text.trim_end().to_owned())
 }
 
 fn stopped(pid: u32) -> bool {

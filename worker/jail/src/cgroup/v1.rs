@@ -258,15 +258,17 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        let lifted = self.lift_rate();
-        self.kill_all().and(lifted)
+        let hastened = self.hasten();
+        self.kill_all().and(hastened)
     }
 
-    pub(super) fn lift_rate(&self) -> Result<(), Errno> {
-        match self.quota_us {
+    pub(super) fn hasten(&self) -> Result<(), Errno> {
+        let lifted = match self.quota_us {
             Some(_) => self.cpu.write("cpu.cfs_quota_us", "-1"),
             None => Ok(()),
-        }
+        };
+        // The most (MAX_SHARES in kernel/sched/sched.h).
+        self.cpu.write("cpu.shares", "262144").and(lifted)
     }
 
     fn kill_all(&self) -> Result<(), Errno> {

@@ -207,20 +207,22 @@ impl Group {
     }
 
     pub(super) fn kill(&self) -> Result<(), Errno> {
-        let lifted = self.lift_rate();
+        let hastened = self.hasten();
         let killed = match self.group.write("cgroup.kill", "1") {
             // Before 5.14.
             Err(Errno::NOENT) => self.kill_by_list(),
             killed => killed,
         };
-        killed.and(lifted)
+        killed.and(hastened)
     }
 
-    pub(super) fn lift_rate(&self) -> Result<(), Errno> {
-        match self.quota_us {
+    pub(super) fn hasten(&self) -> Result<(), Errno> {
+        let lifted = match self.quota_us {
             Some(_) => self.group.write("cpu.max", "max"),
             None => Ok(()),
-        }
+        };
+        // The most (CGROUP_WEIGHT_MAX in linux/cgroup-defs.h).
+        self.group.write("cpu.weight", "10000").and(lifted)
     }
 
     /// For kernels that cannot kill a group.

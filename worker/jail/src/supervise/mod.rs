@@ -303,8 +303,8 @@ impl Watch<'_> {
         self.seen.natural = state(self.child.pidfd.as_fd()).contains(PollFlags::IN);
         if !self.seen.natural && self.seen.forbidden.is_none() {
             // A process that executes a program holds a lock that looking needs while it frees its old memory (exec_mmap in
-            // fs/exec.c), which it must do before it can die anyway: at full speed. The kill lifts the rate too, and may fail.
-            let _ = self.post.group.lift_rate();
+            // fs/exec.c), which it must do before it can die anyway: at full speed. The kill hastens it too, and may fail.
+            let _ = self.post.group.hasten();
             self.seen.looked = evidence::look(self.post.group, self.child, &self.post.streams);
         }
     }

@@ -100,12 +100,15 @@ pub(super) fn crossed_wall(result: &CommandResult, limit_us: u64) -> Option<u64>
 }
 
 /// When the program's own clock passed the limit. That clock began at its birth, before the jail's count did, so this is early
-/// rather than late. What it burnt since the stamp before or after, it burnt on `cpus` CPUs without a break at best.
+/// rather than late. What it burnt since the stamp before or after, it burnt on `cpus` CPUs without a break at best. Its threads'
+/// stamps are not in order.
 pub(super) fn crossed_cpu(result: &CommandResult, limit_us: u64, cpus: u64) -> Option<u64> {
     let stamps = stamps(result.stdout.as_ref());
-    match stamps.iter().find(|stamp| stamp.value >= limit_us) {
-        Some(after) => Some(after.unix_us - (after.value - limit_us)),
-        None => stamps.last().map(|before| before.unix_us + (limit_us - before.value) / cpus.max(1)),
+    let after = stamps.iter().filter(|stamp| stamp.value >= limit_us).min_by_key(|stamp| stamp.value);
+    let before = stamps.iter().filter(|stamp| stamp.value < limit_us).max_by_key(|stamp| stamp.value);
+    match (after, before) {
+        (Some(after), _) => Some(after.unix_us - (after.value - limit_us)),
+        (None, before) => before.map(|before| before.unix_us + (limit_us - before.value) / cpus.max(1)),
     }
 }
 
@@ -129,7 +132,9 @@ mod tests {
     fn the_crossing_is_where_the_clock_passed_the_limit_or_was_last_heard_of() {
         let result = |text| CommandResult { stdout: Some(said(text)), ..CommandResult::default() };
         assert_eq!(crossed_cpu(&result("90 500\n130 900\n140 950\n"), 100, 2), Some(870));
+        assert_eq!(crossed_cpu(&result("140 950\n90 500\n130 900\n"), 100, 2), Some(870));
         assert_eq!(crossed_cpu(&result("90 500\n"), 100, 2), Some(505));
+        assert_eq!(crossed_cpu(&result("90 500\n80 490\n"), 100, 2), Some(505));
         assert_eq!(crossed_cpu(&result(""), 100, 2), None);
     }
 }
