@@ -196,3 +196,18 @@ async fn many_writers_share_commits_and_all_are_answered() {
     }
     assert_eq!(store.unfinished().await.unwrap().len(), 500);
 }
+
+/// Descriptors of the database: a store that opens more as more ask would look like one that loses them.
+#[tokio::test]
+async fn queries_at_once_open_nothing_more() {
+    let (directory, store) = store();
+    let opened = || {
+        let links = std::fs::read_dir("/proc/self/fd")
+            .unwrap()
+            .filter_map(|entry| entry.unwrap().path().read_link().ok());
+        links.filter(|link| link.starts_with(directory.path())).count()
+    };
+    let before = opened();
+    futures_util::future::join_all((0..100).map(|key| store.job(JobKey(key)))).await;
+    assert_eq!(opened(), before);
+}

@@ -31,8 +31,8 @@ impl Sqlite {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let mut connection = schema::open(path)?;
         let epoch = begin_epoch(&mut connection).map_err(|error| StoreError::Write(Arc::new(error)))?;
-        let readers = Arc::new(Readers::new(path));
-        Ok(Self { writer: Writer::start(connection), readers, epoch })
+        let readers = Readers::open(path).map_err(|error| StoreError::Read(Arc::new(error)))?;
+        Ok(Self { writer: Writer::start(connection), readers: Arc::new(readers), epoch })
     }
 
     /// Rises with each opening: the number of this life of the server.

@@ -24,8 +24,10 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), places: Semaphore::new(READERS) }
+    /// All of them are opened now: what the server holds does not depend on how many ever asked at once.
+    pub(super) fn open(path: &Path) -> rusqlite::Result<Self> {
+        let idle = (0..READERS).map(|_| schema::open_reader(path)).collect::<rusqlite::Result<_>>()?;
+        Ok(Self { path: path.to_owned(), idle: Mutex::new(idle), places: Semaphore::new(READERS) })
     }
 
     pub(super) async fn run<T: Send + 'static>(
@@ -44,6 +46,7 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut connection = match idle {
             Some(connection) => connection,
+            // A query that panicked took one along.
             None => schema::open_reader(&self.path)?,
         };
         let answer = query(&mut connection);

@@ -97,11 +97,12 @@ fn keep_private(path: &Path) -> io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path).map(drop)
 }
 
-/// Opens the file for reading.
+/// Opens the file for reading, and reads: SQLite opens nothing before.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     set_up(&connection)?;
+    connection.query_row("SELECT epoch FROM life", [], |_| Ok(()))?;
     Ok(connection)
 }
 
