@@ -83,6 +83,17 @@ pub struct EngineConfig {
     pub filters: FilterUse,
 }
 
+impl EngineConfig {
+    /// Layers that a sandbox here may lack, by name.
+    pub(crate) fn given_up(&self) -> Vec<String> {
+        let left_out: &[&str] = match self.filters {
+            FilterUse::Required => &[],
+            FilterUse::LeftOut => &["landlock", "seccomp"],
+        };
+        self.allow_missing.iter().cloned().chain(left_out.iter().map(|&name| name.to_owned())).collect()
+    }
+}
+
 /// Which file is executed as the jail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JailProgramSource {

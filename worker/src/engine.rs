@@ -99,7 +99,7 @@ impl Engine {
         });
         group_owner::sweep_dead().await;
         let proven = match engine.try_every_slot().await {
-            Ok(()) => engine.withstand_the_short_attack(&config.allow_missing).await,
+            Ok(()) => engine.withstand_the_short_attack(&config.given_up()).await,
             Err(error) => Err(error),
         };
         match proven {
@@ -132,8 +132,8 @@ impl Engine {
         results.into_iter().collect()
     }
 
-    async fn withstand_the_short_attack(&self, allow_missing: &[String]) -> Result<(), EngineError> {
-        let attacks = start_attack::attack(self, allow_missing).await;
+    async fn withstand_the_short_attack(&self, given_up: &[String]) -> Result<(), EngineError> {
+        let attacks = start_attack::attack(self, given_up).await;
         if attacks.is_empty() { Ok(()) } else { Err(EngineError::Attacked { attacks }) }
     }
 

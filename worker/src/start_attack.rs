@@ -36,23 +36,23 @@ impl fmt::Display for GotThrough {
 }
 
 /// Runs the subset through the engine's own jails; what got through, in the order of the cases.
-pub(crate) async fn attack(engine: &Engine, allow_missing: &[String]) -> Vec<GotThrough> {
-    let cases = kiln_attacks::all().iter().filter(|case| case.at_start && applies(case, allow_missing));
+pub(crate) async fn attack(engine: &Engine, given_up: &[String]) -> Vec<GotThrough> {
+    let cases = kiln_attacks::all().iter().filter(|case| case.at_start && applies(case, given_up));
     let ended = join_all(cases.map(|case| run(engine, case))).await;
     ended.into_iter().flatten().collect()
 }
 
 /// Whether every layer that holds the case is required here.
-fn applies(case: &Case, allow_missing: &[String]) -> bool {
-    let given_up = case.layers.iter().find(|layer| allow_missing.iter().any(|name| name == layer.as_str()));
-    if let Some(layer) = given_up {
+fn applies(case: &Case, given_up: &[String]) -> bool {
+    let held_by = case.layers.iter().find(|layer| given_up.iter().any(|name| name == layer.as_str()));
+    if let Some(layer) = held_by {
         tracing::warn!(
             case = case.name,
             layer = layer.as_str(),
-            "an attack is not tried: the operator allows the layer that holds it to be missing"
+            "an attack is not tried: the layer that holds it may be missing here"
         );
     }
-    given_up.is_none()
+    held_by.is_none()
 }
 
 async fn run(engine: &Engine, case: &'static Case) -> Option<GotThrough> {

@@ -108,3 +108,16 @@ fn a_signal_ends_a_bench_without_leaving_anything() {
     assert_eq!(child.wait().expect("our own child").code(), Some(130), "{rest:?}");
     assert_eq!(left_in(&place), Vec::<String>::new());
 }
+
+/// Every part of it: the last one makes sandboxes in which something is left out on purpose.
+#[test]
+fn a_bench_measures_every_case_to_its_end() {
+    let place = place();
+    let output =
+        kiln(&place, &["--json", "bench", "--seconds", "1", "--runs", "2"]).output().expect("kiln starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let lengths = ["rows", "filters"].map(|part| report[part].as_array().map_or(0, Vec::len));
+    assert!(lengths.into_iter().all(|length| length > 0), "{report}");
+    assert_eq!(left_in(&place), Vec::<String>::new());
+}

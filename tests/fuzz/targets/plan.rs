@@ -2,11 +2,12 @@
 #![no_main]
 
 use kiln_jail::plan::{MAX_FILES_IN, MAX_FILES_OUT, MAX_PARTS, Plan};
+use kiln_jail::standing::Standing;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(plan) = postcard::from_bytes::<Plan>(bytes) else { return };
-    let explanation = plan.explain();
+    let explanation = plan.explain(Standing::HostRoot);
     assert!(!explanation.to_string().is_empty() && !explanation.to_json().is_empty());
     if plan.check().is_ok() {
         assert!(!plan.argv.is_empty() && plan.argv.iter().all(|argument| !argument.contains(&0)));

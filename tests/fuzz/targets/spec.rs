@@ -7,9 +7,10 @@ use prost::Message;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(wire) = v1::JobSpec::decode(bytes) else { return };
-    match model::JobSpec::try_from(wire) {
+    let policy = model::LimitPolicy::default();
+    match model::JobSpec::check(wire, &policy) {
         Ok(accepted) => {
-            let again = model::JobSpec::try_from(accepted.to_wire());
+            let again = model::JobSpec::check(accepted.to_wire(), &policy);
             assert_eq!(again, Ok(accepted));
         }
         Err(refused) => assert!(!refused.violations.is_empty()),
