@@ -7,6 +7,7 @@ mod api;
 pub mod blobs;
 mod clock;
 pub mod config;
+mod connections;
 mod housekeeping;
 mod images;
 mod jobs;

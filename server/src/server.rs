@@ -21,6 +21,7 @@ use tonic_health::server::HealthReporter;
 use crate::api::{self, Context};
 use crate::blobs::{BlobError, BlobLimits, Blobs};
 use crate::config::{Config, Listen};
+use crate::connections::Connections;
 use crate::housekeeping;
 use crate::images::Images;
 use crate::jobs::admission::Admission;
@@ -336,6 +337,7 @@ fn serve(
 ) -> (Vec<Listen>, Vec<SocketFile>) {
     let mut listening = Vec::new();
     let mut sockets = Vec::new();
+    let connections = Connections::new();
     for (bound, address) in bound {
         listening.push(address);
         let router = http2().add_routes(routes.clone());
@@ -343,13 +345,14 @@ fn serve(
         match bound {
             Bound::Unix(listener, file) => {
                 sockets.push(file);
-                let incoming = Box::pin(checked_peers(listener));
+                let incoming = Box::pin(connections.clone().guard(checked_peers(listener)));
                 tasks.spawn(
                     async move { ended(router.serve_with_incoming_shutdown(incoming, stopped).await) },
                 );
             }
             Bound::Loopback(listener) => {
                 let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+                let incoming = Box::pin(connections.clone().guard(incoming));
                 tasks.spawn(
                     async move { ended(router.serve_with_incoming_shutdown(incoming, stopped).await) },
                 );

@@ -34,6 +34,7 @@ use cli::Arguments;
 use failure::Failure;
 use kiln_jail::rootless;
 use output::Format;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// The worker executes its sealed copy of this program by this name.
 const JAIL_NAME: &str = "kiln-jail";
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         return ExitCode::from(report(&not_rootless(&rootless::enter(NAME)), format));
     }
     start_logging(arguments.global.verbose);
+    take_all_descriptors();
     let ended = runtime().and_then(|runtime| {
         let ended = runtime.block_on(cli::run(arguments));
         // A read of our stdin may still block a thread of the runtime: it must not hold up the end.
@@ -57,6 +59,14 @@ fn main() -> ExitCode {
         ended
     });
     ExitCode::from(ended.unwrap_or_else(|failure| report(&failure, format)))
+}
+
+/// The soft limit on open files is low for programs that use select(2), which this one never does: the hard one is meant
+/// (https://0pointer.net/blog/file-descriptor-limits.html). Whoever is served takes some.
+fn take_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    // Where it is refused, connections and transfers are bounded by what there is.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// An ordinary user's process that could not become root of a user namespace.

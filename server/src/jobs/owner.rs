@@ -214,9 +214,13 @@ impl Owner {
     }
 
     fn cancel(&mut self, key: JobKey, reply: oneshot::Sender<Option<v1::Job>>) {
-        let Some(job) = self.jobs.get_mut(&key) else {
+        if !self.jobs.contains_key(&key) {
             return drop(reply.send(self.recent.find(key, self.origin.elapsed())));
-        };
+        }
+        if let Some(end) = self.open_end(key) {
+            return end.answer_too(reply);
+        }
+        let Some(job) = self.jobs.get_mut(&key) else { return };
         if !job.cancelled {
             tracing::info!(job.id = %job.id, "job cancelled");
         }

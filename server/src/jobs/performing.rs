@@ -57,6 +57,11 @@ impl Batch {
         self.cancelled = true;
         self.replies.push(reply);
     }
+
+    /// Somebody else waits for the same.
+    pub(super) fn answer_too(&mut self, reply: oneshot::Sender<Option<v1::Job>>) {
+        self.replies.push(reply);
+    }
 }
 
 impl Owner {
@@ -148,6 +153,12 @@ impl Owner {
             return true;
         }
         false
+    }
+
+    /// The job's end on its way to the store: a cancel that comes now changes nothing, and records are not stored in order.
+    pub(super) fn open_end(&mut self, key: JobKey) -> Option<&mut Batch> {
+        let mut open = self.open_records.values_mut();
+        open.find(|open| open.record.job == key && open.batch.ended).map(|open| &mut open.batch)
     }
 
     fn counted(&self, attempt: Attempt) -> bool {
