@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs};
 use kiln_jail::report::{Failure, FileFound, Outcome, Report};
+use kiln_jail::standing::Standing;
 use kiln_jail::uid_range::UidRange;
 use kiln_jail::wire::{self, FilterUse, KillReason, Reply, Request, Setup};
 use rustix::net::{RecvFlags, SendFlags};
@@ -123,6 +124,11 @@ impl Ran {
     }
 }
 
+/// Whether these tests run as root of a user namespace only; what differs then is said where it does.
+pub(crate) fn is_confined() -> bool {
+    Standing::of_this_process().expect("/proc is mounted").is_confined()
+}
+
 pub(crate) fn count(value: u64) -> NonZeroU64 {
     NonZeroU64::new(value).expect("not zero")
 }
@@ -215,6 +221,17 @@ impl Jail {
 
     pub(crate) fn receive(&self) -> Option<(Reply, Vec<OwnedFd>)> {
         wire::receive(self.socket.as_fd(), RecvFlags::empty()).expect("receive")
+    }
+
+    /// The jail itself: as root of a user namespace, the only child of the process that was started, its stand-in outside
+    /// the jail's pid namespace.
+    pub(crate) fn pid(&self) -> u32 {
+        let started = self.process.id();
+        if !is_confined() {
+            return started;
+        }
+        let children = std::fs::read_to_string(format!("/proc/{started}/task/{started}/children"));
+        children.expect("CONFIG_PROC_CHILDREN").trim().parse().expect("one child")
     }
 
     pub(crate) fn image(&self) -> &std::path::Path {

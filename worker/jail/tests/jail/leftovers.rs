@@ -151,7 +151,7 @@ fn a_jail_killed_at_any_moment_of_a_command_leaves_no_process() {
 #[test]
 fn two_hundred_commands_leave_nothing_and_take_no_more_memory() {
     let jail = Jail::start();
-    let pid = jail.process.id();
+    let pid = jail.pid();
     let descriptors = || std::fs::read_dir(format!("/proc/{pid}/fd")).expect("fd").count();
     let mounts = |path: &str| std::fs::read_to_string(Path::new(path)).expect("mounts").lines().count();
     let own_mounts = format!("/proc/{pid}/mountinfo");
@@ -183,7 +183,7 @@ fn failures_leave_nothing_either() {
     }
     assert_eq!(processes_of(&jail), Vec::<u32>::new());
     assert_eq!(groups_of(&jail), BTreeSet::new());
-    let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", jail.process.id())).expect("mounts");
+    let mounts = std::fs::read_to_string(format!("/proc/{}/mountinfo", jail.pid())).expect("mounts");
     assert_eq!(mounts.lines().count(), 2, "{mounts}");
     jail.run(Job::new(&["/bin/true"])).succeeded();
 }
