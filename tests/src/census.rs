@@ -47,6 +47,20 @@ pub fn unreclaimable_bytes() -> u64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).expect("a number") * 1024
 }
 
+/// What there is when all is at rest: the same in several looks in a row. What a finished job still had a moment ago is not to be
+/// taken for what is there always.
+pub fn at_rest(count: impl Fn() -> Census) -> Census {
+    const LOOKS: usize = 5;
+    let (mut last, mut same) = (count(), 1);
+    eventually("nothing changes any more", Duration::from_secs(20), || {
+        let now = count();
+        same = if now == last { same + 1 } else { 1 };
+        last = now;
+        same == LOOKS
+    });
+    last
+}
+
 /// Waits until a condition holds, for what the kernel does a moment after a process ended. Says `what` when it never does.
 #[track_caller]
 pub fn eventually(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) {

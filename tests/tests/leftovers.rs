@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kiln_tests::api::Api;
-use kiln_tests::census::{Census, eventually, family, groups_of, host_mounts, resident_bytes};
+use kiln_tests::census::{Census, at_rest, eventually, family, groups_of, host_mounts, resident_bytes};
 use kiln_tests::mixed;
 use kiln_tests::service::{Options, Place, Service};
 use kiln_tests::spec::{MIB, job, piped, sh, step};
@@ -30,7 +30,7 @@ async fn a_thousand_jobs_leave_nothing_behind() {
     // Both slots at once need a further jail for a second command: they are kept from then on.
     let both = piped(step("s", [sh("sleep 1").name("a"), sh("sleep 1").name("b")]), &[("a", "b")]);
     tokio::join!(api.run(job([both.clone()])), api.run(job([both.clone()])));
-    let (before, memory_before) = (count(), resident_bytes(&family(worker.pid())));
+    let (before, memory_before) = (at_rest(count), resident_bytes(&family(worker.pid())));
     let started = std::time::Instant::now();
     run(&api, WARM_UP..WARM_UP + JOBS).await;
     eprintln!("{JOBS} jobs took {:?}", started.elapsed());

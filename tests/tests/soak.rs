@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use kiln_tests::api::Api;
 use kiln_tests::census::{
-    Census, eventually, family, groups_of, host_mounts, resident_bytes, unreclaimable_bytes,
+    Census, at_rest, eventually, family, groups_of, host_mounts, resident_bytes, unreclaimable_bytes,
 };
 use kiln_tests::hostile::store_program;
 use kiln_tests::mixed::{nth_with_hostile, run, turn};
@@ -62,7 +62,7 @@ async fn hostile_jobs_in_a_row_leave_nothing_behind() {
     run(&api, CALLERS, 0..turn(), nth_with_hostile).await;
     let both = piped(step("s", [sh("sleep 1").name("a"), sh("sleep 1").name("b")]), &[("a", "b")]);
     tokio::join!(api.run(job([both.clone()])), api.run(job([both.clone()])));
-    let (before, kernel_before) = (subject.census(), unreclaimable_bytes());
+    let (before, kernel_before) = (at_rest(|| subject.census()), unreclaimable_bytes());
     let mut memory = vec![subject.memory()];
     let (all, started) = (jobs(), Instant::now());
     for tenth in 0..10 {

@@ -6,7 +6,7 @@ use kiln_attacks::Canaries;
 use kiln_proto::v1::{CommandResult, JobSpec};
 use kiln_tests::api::Api;
 use kiln_tests::binary;
-use kiln_tests::census::{Census, eventually};
+use kiln_tests::census::{Census, at_rest, eventually};
 use kiln_tests::hostile;
 use kiln_tests::service::{Options, Up};
 use kiln_tests::spec::sh;
@@ -32,7 +32,7 @@ impl Attacked {
         for _ in 0..4 {
             tokio::join!(api.run_one(sh("true").job()), api.run_one(sh("true").job()));
         }
-        let before = Census::of(up.service.pid(), &[]);
+        let before = at_rest(|| Census::of(up.service.pid(), &[]));
         Self { up, api, canaries, before }
     }
 
