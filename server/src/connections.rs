@@ -116,11 +116,16 @@ impl Silent {
         let first = self.0.lock().unwrap_or_else(PoisonError::into_inner).1.pop_first();
         first.map(|(_, close)| close.cancel()).is_some()
     }
+
+    /// Whether it was not to be closed already.
+    fn leave(&self, number: u64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&number).is_some()
+    }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        self.silent.0.lock().unwrap_or_else(PoisonError::into_inner).1.remove(&self.number);
+        self.silent.leave(self.number);
     }
 }
 
@@ -133,17 +138,20 @@ impl<C: AsyncRead + Unpin> AsyncRead for Guarded<C> {
         let this = &mut *self;
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.connection).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+        let spoke = buffer.filled().len() > before;
+        let too_late = match &mut this.silence {
+            None => false,
+            // Who comes after it was told that this one makes room: a word in the same moment changes nothing.
+            Some(silence) if spoke => !silence.silent.leave(silence.number),
+            Some(silence) => read.is_pending() && silence.over.as_mut().poll(context).is_ready(),
+        };
+        if too_late {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client said nothing")));
+        }
+        if spoke {
             this.silence = None;
         }
-        match &mut this.silence {
-            Some(silence) if read.is_pending() => silence
-                .over
-                .as_mut()
-                .poll(context)
-                .map(|()| Err(io::Error::new(io::ErrorKind::TimedOut, "the client said nothing"))),
-            _ => read,
-        }
+        read
     }
 }
 
@@ -226,5 +234,19 @@ mod tests {
         assert!(connect(&connections).await.is_none(), "two who talk are all there is room for");
         drop(talker);
         assert!(connect(&connections).await.is_some());
+    }
+
+    /// Else the newcomer, and whoever comes after it, would wait for a connection that goes on.
+    #[tokio::test]
+    async fn a_word_in_the_moment_of_making_room_comes_too_late() {
+        let connections = Connections::at_most(1, FIRST_WORD);
+        let (mut client, mut silent) = connect(&connections).await.unwrap();
+        let newcomer = connect(&connections);
+        tokio::pin!(newcomer);
+        assert!(futures_util::poll!(newcomer.as_mut()).is_pending(), "there is no room yet");
+        client.write_all(b"x").await.unwrap();
+        assert_eq!(silent.read_u8().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(silent);
+        assert!(newcomer.await.is_some());
     }
 }
