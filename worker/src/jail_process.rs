@@ -3,6 +3,7 @@
 //! States: started -> configured -> (command begun -> events -> finished -> released)*. Owns the process and its uid
 //! range; the range is free again only when the process is gone. It decides nothing about jobs.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
@@ -10,7 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kiln_jail::plan::Plan;
+use kiln_jail::plan::{Plan, SandboxKind};
 use kiln_jail::report::Failure;
 use kiln_jail::uid_range::{UidRange, UidRangeError};
 use kiln_jail::wire::{self, KillReason, Reply, Request, Setup};
@@ -20,11 +21,14 @@ use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
 use crate::jail_program::JailProgram;
+use crate::roots::Root;
 
 /// A jail answers `Configure` and `Release` within this, or it counts as dead.
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long a jail may take to clean up after its socket was closed.
 const LEAVE: Duration = Duration::from_secs(10);
+/// A judged program is compiled in one kind of sandbox and runs in another.
+const KINDS: usize = 2;
 /// What is kept of a jail's stderr, for the evidence when it dies.
 const LAST_WORDS_BYTES: usize = 2 * 1024;
 
@@ -36,6 +40,15 @@ pub(crate) struct JailProcess {
     /// Taken by whoever ends the jail.
     process: Option<Process>,
     last_words: LastWords,
+    /// What it has sandboxes ready for, the latest first. Their images stay on disk.
+    ready: VecDeque<Used>,
+}
+
+/// A root that a command had, and what its sandbox was made for.
+#[derive(Debug)]
+pub(crate) struct Used {
+    pub(crate) kind: SandboxKind,
+    pub(crate) _root: Root,
 }
 
 /// Whether the jail records what a command does.
@@ -95,7 +108,7 @@ impl JailProcess {
             .map_err(|source| JailError::Spawn { source })?;
         let last_words = LastWords::listen(setup.jail, child.stderr.take());
         let process = Some(Process { child, _uids: uids });
-        let mut jail = Self { number: setup.jail, socket, process, last_words };
+        let mut jail = Self { number: setup.jail, socket, process, last_words, ready: VecDeque::new() };
         jail.configure(setup).await?;
         Ok(jail)
     }
@@ -140,9 +153,18 @@ impl JailProcess {
         }
     }
 
-    /// Lets the jail destroy what is left of the last command, and waits until it has.
-    pub(crate) async fn release(&mut self) -> Result<(), JailError> {
+    /// Lets the jail destroy what is left of the last command, waits until it has, and has it make sandboxes for the next of its kind.
+    pub(crate) async fn release(&mut self, used: Used) -> Result<(), JailError> {
         self.send(&Request::Release, &[]).await?;
+        self.released().await?;
+        self.ready.retain(|earlier| earlier.kind != used.kind);
+        self.ready.push_front(used);
+        self.ready.truncate(KINDS);
+        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
+        self.send(&Request::KeepReady(kinds), &[]).await
+    }
+
+    async fn released(&mut self) -> Result<(), JailError> {
         loop {
             match self.next_in_time().await? {
                 Reply::Released => return Ok(()),

@@ -11,7 +11,7 @@ use crate::clock::unix_us;
 use crate::collect::{Collector, InlineBudget, output, piped_output};
 use crate::command::{self, Ended, JailState, Prepared, StopSignals};
 use crate::engine::Engine;
-use crate::jail_process::JailProcess;
+use crate::jail_process::{JailProcess, Used};
 use crate::live::{CommandLive, StepLive};
 use crate::order::{CommandOrder, StepOrder};
 use crate::outcome::{self, End, Moments};
@@ -41,8 +41,8 @@ pub(crate) struct Cleanup(Option<Leftovers>);
 struct Leftovers {
     jails: StepJails,
     states: Vec<JailState>,
-    /// An image must stay on disk until no sandbox shows it.
-    _roots: Vec<Root>,
+    /// One of each jail: an image must stay on disk until no sandbox shows it.
+    used: Vec<Used>,
 }
 
 /// Runs a step to its end. Never fails: what goes wrong here is the outcome of its commands.
@@ -63,11 +63,12 @@ pub(crate) async fn run(
 impl Cleanup {
     /// Lets the jails destroy what is left, and frees the step's places.
     pub(crate) async fn finish(self) {
-        let Some(Leftovers { mut jails, states, _roots }) = self.0 else { return };
-        let releases = jails.jails.iter_mut().zip(states).map(async |(jail, state)| match state {
+        let Some(Leftovers { mut jails, states, used }) = self.0 else { return };
+        let ended = states.into_iter().zip(used);
+        let releases = jails.jails.iter_mut().zip(ended).map(async |(jail, (state, used))| match state {
             JailState::Untouched => true,
             JailState::Broken => false,
-            JailState::Unreleased => match jail.release().await {
+            JailState::Unreleased => match jail.release(used).await {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::warn!(jail = jail.number, %error, "a jail could not clean up and is replaced");
@@ -99,8 +100,7 @@ async fn ready(engine: &Engine, order: &StepOrder, control: &StepControl) -> Res
             Ok(Together { prepared, roots, jails, moments })
         }
         Err(error) => {
-            let states = vec![JailState::Untouched; order.commands.len()];
-            Cleanup(Some(Leftovers { jails, states, _roots: Vec::new() })).finish().await;
+            jails.give_back(&vec![true; order.commands.len()]).await;
             Err(failed(error.to_failure()))
         }
     }
@@ -137,6 +137,12 @@ async fn start_together(
     let stop = StopSignals { cancel: control.cancel.clone(), abort: CancellationToken::new() };
     let inline = InlineBudget::default();
     live.begin();
+    let used = prepared
+        .iter()
+        .map(|one| one.plan.kind())
+        .zip(roots)
+        .map(|(kind, root)| Used { kind, _root: root })
+        .collect();
     let recorded = prepared.into_iter().map(|one| Prepared { recorder: engine.recorder.clone(), ..one });
     let runs = recorded.zip(&mut jails.jails).zip(order.commands.iter().zip(&live.commands)).enumerate().map(
         |(index, ((prepared, jail), (command, live)))| {
@@ -146,7 +152,7 @@ async fn start_together(
         },
     );
     let (results, states): (Vec<_>, Vec<_>) = join_all(runs).await.into_iter().unzip();
-    StepEnd { results, cleanup: Cleanup(Some(Leftovers { jails, states, _roots: roots })) }
+    StepEnd { results, cleanup: Cleanup(Some(Leftovers { jails, states, used })) }
 }
 
 /// One command among those of its step.

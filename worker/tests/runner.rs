@@ -4,8 +4,10 @@
 mod support;
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use kiln_attacks::census::Census;
 use kiln_proto::model::{MAX_ARGUMENT_BYTES, MAX_FILES_IN, MAX_FILES_OUT};
 use kiln_proto::v1;
 use support::{
@@ -279,7 +281,7 @@ async fn a_killed_jail_is_our_failure_and_its_slot_recovers() {
     );
     assert_eq!(ending(&test.run(shell("true")).await), "exited 0");
     test.stop().await;
-    assert_eq!(cgroups(), Vec::<String>::new());
+    assert_eq!(cgroups(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,7 +366,7 @@ async fn two_hundred_runs_leave_nothing() {
     cleaned_up().await;
     assert_eq!((descriptors(), mounts(), jails().len()), before);
     test.stop().await;
-    assert_eq!((cgroups(), jails().len()), (Vec::new(), 0));
+    assert_eq!((cgroups(), jails().len()), (Vec::<PathBuf>::new(), 0));
 }
 
 /// A command that lasts, and that no other test on this machine runs.
@@ -431,17 +433,9 @@ fn jails() -> Vec<rustix::process::Pid> {
     pids.into_iter().filter_map(rustix::process::Pid::from_raw).collect()
 }
 
-/// Groups below this worker's own, in every hierarchy, and the own ones.
-fn cgroups() -> Vec<String> {
-    let own = format!("kiln-{}", std::process::id());
-    let mut found = Vec::new();
-    for hierarchy in std::fs::read_dir("/sys/fs/cgroup").unwrap() {
-        let group = hierarchy.unwrap().path().join(&own);
-        for child in std::fs::read_dir(&group).into_iter().flatten().flatten() {
-            if child.file_type().unwrap().is_dir() {
-                found.push(child.path().display().to_string());
-            }
-        }
-    }
-    found
+/// Groups below this worker's own, in every hierarchy, but for those of sandboxes that stand ready.
+fn cgroups() -> Vec<PathBuf> {
+    let groups = Census::of(std::process::id(), &[]).cgroups;
+    let below = |group: &PathBuf| group.parent().is_some_and(|parent| groups.contains(parent));
+    groups.iter().filter(|group| below(group)).cloned().collect()
 }

@@ -1,13 +1,20 @@
 //! Counts what a service holds on the host, from outside: processes, mounts, cgroups, descriptors, files, memory.
 //!
 //! Everything is found by following the service's own pids, so that services beside each other do not see one another.
+//!
+//! Sandboxes that stand ready are left out: they come and go with what is asked for, hold nothing of any job, and what a jail
+//! itself has open it counts each time, exactly.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Below it each cgroup hierarchy is mounted, v1 or v2.
 const CGROUPS: &str = "/sys/fs/cgroup";
+/// How long a moment without a half-made sandbox is waited for, and how often it is looked for.
+const SETTLING: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(2);
 /// First and last host uid that jails hand out.
 const JOB_UIDS: std::ops::Range<u32> = 1_879_048_192..(1 << 31);
 
@@ -20,7 +27,7 @@ pub struct Census {
     pub mounts: usize,
     /// Groups named after the service or one of its processes, over all hierarchies.
     pub cgroups: BTreeSet<PathBuf>,
-    /// Open descriptors of the service and its jails, all together.
+    /// Open descriptors of the service and what it started, its jails left out.
     pub descriptors: usize,
     /// Files below the service's temporary directory and data directory.
     pub files: BTreeSet<PathBuf>,
@@ -33,17 +40,58 @@ impl Census {
     }
 
     /// The same of a service in several processes.
+    ///
+    /// Waits for a moment in which no sandbox is being made or taken down; where there is none soon, whatever is there counts.
     pub fn of_all(pids: &[u32], directories: &[PathBuf]) -> Self {
-        let family: BTreeSet<u32> = pids.iter().flat_map(|&pid| family(pid)).collect();
-        let family: Vec<u32> = family.into_iter().collect();
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let before = groups_of(&family_of_all(pids));
+            let census = Self::now(pids, directories);
+            let settled = before.iter().all(|group| !is_of_a_sandbox(group) || is_populated(group));
+            if settled && groups_of(&family_of_all(pids)) == before || Instant::now() > deadline {
+                return census;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn now(pids: &[u32], directories: &[PathBuf]) -> Self {
+        let all = family_of_all(pids);
+        let ready = Ready::among(&all);
+        let family: Vec<u32> =
+            all.iter().copied().filter(|member| !ready.processes.contains(member)).collect();
+        let cgroups = groups_of(&all).into_iter().filter(|group| !ready.has(group)).collect();
+        let not_jails = family.iter().filter(|&&member| !is_jail(member));
         Self {
             processes: family.len(),
             mounts: family.iter().map(|&member| lines(&format!("/proc/{member}/mountinfo"))).sum(),
-            cgroups: groups_of(&family),
-            descriptors: family.iter().map(|&member| entries(&format!("/proc/{member}/fd"))).sum(),
+            cgroups,
+            descriptors: not_jails.map(|member| entries(&format!("/proc/{member}/fd"))).sum(),
             files: directories.iter().flat_map(|directory| files_below(directory)).collect(),
         }
     }
+}
+
+fn family_of_all(pids: &[u32]) -> Vec<u32> {
+    pids.iter().flat_map(|&pid| family(pid)).collect::<BTreeSet<u32>>().into_iter().collect()
+}
+
+/// `kiln-PID/JAIL-NUMBER`: the worker's own group has no process of its own.
+fn is_of_a_sandbox(group: &Path) -> bool {
+    let parent = group
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|name| name.to_string_lossy().starts_with("kiln-"));
+    let name = group.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    parent
+        && name
+            .split_once('-')
+            .is_some_and(|(jail, number)| jail.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
+}
+
+/// Its process joins last, and leaves first.
+fn is_populated(group: &Path) -> bool {
+    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|processes| !processes.is_empty())
 }
 
 impl Census {
@@ -61,6 +109,60 @@ impl Census {
             self.descriptors
         )
     }
+}
+
+/// Sandboxes that stand ready, without an order.
+#[derive(Debug, Default)]
+struct Ready {
+    processes: BTreeSet<u32>,
+    /// e.g. `kiln-1/0-7`.
+    groups: BTreeSet<String>,
+}
+
+impl Ready {
+    fn among(family: &[u32]) -> Self {
+        let mut ready = Self::default();
+        for &waiting in family.iter().filter(|&&member| is_waiting(member)) {
+            let (jail, namespace) = (parent_of(waiting), pid_namespace(waiting));
+            let inside = |member: &&u32| parent_of(**member) == jail && pid_namespace(**member) == namespace;
+            ready.processes.extend(family.iter().filter(inside));
+            ready.groups.extend(group_of(waiting));
+        }
+        ready
+    }
+
+    fn has(&self, group: &Path) -> bool {
+        self.groups.iter().any(|ready| group.ends_with(ready))
+    }
+}
+
+fn is_jail(pid: u32) -> bool {
+    command_line(pid).starts_with("kiln-jail")
+        && status_field(pid, "Uid:").is_none_or(|uid| !is_of_a_job(uid))
+}
+
+/// The process that will be a command: still the jail's program, as root of its sandbox.
+fn is_waiting(pid: u32) -> bool {
+    let is_root = status_field(pid, "Uid:").is_some_and(|uid| is_of_a_job(uid) && uid % (1 << 16) == 0);
+    is_root && command_line(pid).starts_with("kiln-jail")
+}
+
+fn pid_namespace(pid: u32) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{pid}/ns/pid")).ok()
+}
+
+/// Worker's group and sandbox's, the last two words of its path in every hierarchy.
+fn group_of(pid: u32) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let path = paths.filter(|path| path.contains("/kiln-")).last()?;
+    let mut words = path.rsplit('/');
+    let (sandbox, worker) = (words.next()?, words.next()?);
+    Some(format!("{worker}/{sandbox}"))
+}
+
+fn is_of_a_job(uid: u64) -> bool {
+    u32::try_from(uid).is_ok_and(|uid| JOB_UIDS.contains(&uid))
 }
 
 /// A process and all its descendants.
@@ -82,7 +184,7 @@ pub fn resident_bytes(pids: &[u32]) -> u64 {
     pids.iter().filter_map(|pid| status_field(*pid, "VmRSS:")).map(|kib| kib * 1024).sum()
 }
 
-/// Groups whose name tells that one of these processes made them, over all hierarchies.
+/// Groups whose name tells that one of these processes made them, and those of its sandboxes below, over all hierarchies.
 pub fn groups_of(pids: &[u32]) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![PathBuf::from(CGROUPS)];
@@ -91,7 +193,7 @@ pub fn groups_of(pids: &[u32]) -> BTreeSet<PathBuf> {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if made_by(&entry.file_name().to_string_lossy(), pids) {
+            if made_by(&entry.file_name().to_string_lossy(), pids) || found.contains(&directory) {
                 found.insert(entry.path());
             }
             open.push(entry.path());
@@ -109,7 +211,7 @@ fn made_by(name: &str, pids: &[u32]) -> bool {
 
 /// Host processes that run under a uid of a job and have this word in their command line.
 pub fn job_processes(word: &str) -> Vec<u32> {
-    let of_a_job = |pid: &u32| status_field(*pid, "Uid:").is_some_and(|uid| JOB_UIDS.contains(&(uid as u32)));
+    let of_a_job = |pid: &u32| status_field(*pid, "Uid:").is_some_and(is_of_a_job);
     pids().into_iter().filter(of_a_job).filter(|pid| command_line(*pid).contains(word)).collect()
 }
 

@@ -1,23 +1,23 @@
-//! One plan carried out: group, sandbox, command, watch, end, report.
+//! One plan carried out in a prepared sandbox: limits, order, watch, end, report.
 //!
-//! Whatever goes wrong at any step, everything made before it is destroyed before the failure is returned.
+//! Whatever goes wrong at any step, the sandbox is destroyed before the failure is returned.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 
-use crate::cgroup::{Group, GroupUsage, available_cpus};
+use crate::cgroup::{Group, GroupUsage, Room, available_cpus};
 use crate::evidence::{OomKills, Streams, Victim, may_be_a_fault, signal_origin};
 use crate::inspect;
 use crate::jail::Jail;
 use crate::learned::Learned;
 use crate::plan::Plan;
+use crate::prepared::{NotMade, Prepared};
 use crate::report::{Evidence, Failure, Fault, Outcome, Phases, Process, Report, Role, Usage};
-use crate::sandbox::command::{Descriptors, Launch, Start, Waiting};
+use crate::sandbox::command::{Descriptors, Recording, Start, Waiting};
 use crate::sandbox::rootfs::Mounts;
-use crate::sandbox::{Sandbox, command, files_in, files_out, kill, prepare};
-use crate::seccomp::Filters;
+use crate::sandbox::{command, files_in, files_out, kill};
 use crate::supervise::{Facts, Post, Seen, Worker, outcome, unix_us, watch};
 use crate::sys::clone::Child;
 use crate::sys::process::{self, Reaped};
@@ -25,34 +25,13 @@ use crate::sys::process::{self, Reaped};
 /// How long a group may still be populated after its last process was reaped.
 const GROUP_PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whether a command's calls are recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Recording {
-    Off,
-    On,
-}
-
-/// A finished command and what of it waits to be released.
+/// A finished command, and what waits to be released of its sandbox: its files and the group that they are charged to.
 pub(crate) struct Ran {
     pub(crate) report: Report,
     pub(crate) files: Vec<OwnedFd>,
-    pub(crate) mounts: Mounts,
-    pub(crate) group: Group,
+    pub(crate) sandbox: Prepared,
     pub(crate) worker: Worker,
     pub(crate) learned: Option<Learned>,
-}
-
-/// Why there is no report.
-pub(crate) struct NotRun {
-    pub(crate) failure: Failure,
-    /// Cleaning up failed too: this jail can make no promise any more.
-    pub(crate) left_behind: Option<Failure>,
-}
-
-impl From<Failure> for NotRun {
-    fn from(failure: Failure) -> Self {
-        Self { failure, left_behind: None }
-    }
 }
 
 /// How the sandbox's processes ended.
@@ -66,6 +45,7 @@ struct Observed {
     seen: Seen,
     end: End,
     cwd_errno: Option<i32>,
+    room: Room,
     usage: GroupUsage,
     told: Told,
     phases: Phases,
@@ -79,28 +59,11 @@ struct Told {
     fault: Option<Fault>,
 }
 
-pub(crate) fn run(
-    jail: &Jail,
-    plan: &Plan,
-    descriptors: Descriptors,
-    recording: Recording,
-    name: &str,
-) -> Result<Ran, NotRun> {
-    let accepted_us = unix_us();
-    check_files_fit(plan, &descriptors)?;
-    let loaded = Loaded::of(jail, plan, recording)?;
-    let group = jail.hierarchies.create(&jail.setup.cgroup_name, name, &plan.limits, &jail.setup.cpus)?;
-    match run_in(jail, plan, descriptors, &group, &loaded, name, accepted_us) {
-        Ok((observed, mounts)) => finish(plan, observed, mounts, group),
-        Err(failure) => {
-            let left_behind = group.kill().and_then(|()| group.remove()).err();
-            Err(NotRun { failure, left_behind })
-        }
-    }
-}
-
-/// The worker could have known: not a matter of the host.
-fn check_files_fit(plan: &Plan, descriptors: &Descriptors) -> Result<(), Failure> {
+/// What of a plan is known to be wrong before a sandbox is taken for it. The worker could have known: not a matter of the host.
+pub(crate) fn check(jail: &Jail, plan: &Plan, descriptors: Vec<OwnedFd>) -> Result<Descriptors, Failure> {
+    plan.check().map_err(|error| Failure::new("plan", 0, error.to_string()))?;
+    jail.profiles.find(&plan.profile)?;
+    let descriptors = Descriptors::take(plan, descriptors)?;
     let (bytes, inodes) = files_in::needed(descriptors.files_in())
         .map_err(Failure::of("files_in", "measure the files for the sandbox"))?;
     let detail = if bytes > plan.limits.disk_bytes.get() {
@@ -108,45 +71,68 @@ fn check_files_fit(plan: &Plan, descriptors: &Descriptors) -> Result<(), Failure
     } else if inodes > plan.limits.inodes.get() {
         format!("files_in: {inodes} files are more than inodes {}", plan.limits.inodes)
     } else {
-        return Ok(());
+        return Ok(descriptors);
     };
     Err(Failure::new("plan", libc::ENOSPC, detail))
 }
 
-fn run_in(
+pub(crate) fn run(
     jail: &Jail,
+    mut prepared: Prepared,
     plan: &Plan,
     descriptors: Descriptors,
-    group: &Group,
-    loaded: &Loaded<'_>,
-    name: &str,
+    recording: Recording,
     accepted_us: u64,
-) -> Result<(Observed, Mounts), Failure> {
+) -> Result<Ran, NotMade> {
+    let observed = observe(jail, &mut prepared, plan, descriptors, recording, accepted_us);
+    let reported = observed.and_then(|mut observed| {
+        let learned = observed.seen.learned.take();
+        report(plan, &observed, &prepared.sandbox.mounts)
+            .map(|report| (report, observed.seen.worker, learned))
+    });
+    match reported {
+        Ok((mut report, worker, learned)) => {
+            let (found, files) = files_out::collect(prepared.sandbox.mounts.tmpfs.as_fd(), &plan.files_out);
+            report.files = found;
+            report.phases.collected_us = unix_us();
+            Ok(Ran { report, files, sandbox: prepared, worker, learned })
+        }
+        Err(failure) => Err(NotMade { failure, left_behind: prepared.destroy().err() }),
+    }
+}
+
+fn observe(
+    jail: &Jail,
+    prepared: &mut Prepared,
+    plan: &Plan,
+    descriptors: Descriptors,
+    recording: Recording,
+    accepted_us: u64,
+) -> Result<Observed, Failure> {
     if let Some(log) = &jail.kernel_log {
         log.skip_to_end();
     }
-    let sandbox = prepare(&jail.base, plan, jail.missing.id_mapping())?;
+    let room = prepared.group.limit(&plan.limits)?;
+    prepared.sandbox.mounts.limit(&plan.limits)?;
+    let prepared = &*prepared;
     let prepared_us = unix_us();
-    let started = start(jail, plan, descriptors, group, loaded, &sandbox, name);
-    let (child, seen, cwd_errno, died, listener) = match started {
-        Ok(Started { child, seen, cwd_errno, died, listener }) => {
-            (Some(child), seen, cwd_errno, died, listener)
-        }
-        Err(failure) => (None, Err(failure), None, false, None),
+    let Started { seen, cwd_errno, died, listener } = match room {
+        Room::Enough => start(jail, plan, descriptors, recording, prepared),
+        Room::TooLittle => Started::never(Ok(())),
     };
-    let init = child.as_ref().map_or(Ok(()), |child| not_by_inits_death(child, &sandbox.init));
+    let init = not_by_inits_death(&prepared.expecting.child, &prepared.sandbox.init);
     // Whatever happened, first of all nothing of it runs on. A forbidden call waits for its listener's answer until
     // its process is dead: a listener closed earlier would let it go on with ENOSYS (seccomp_unotify(2)).
-    let end = end(&sandbox.init, child.as_ref(), group)?;
+    let end = end(prepared)?;
     drop(listener);
     let seen = seen?;
     init?;
-    let usage = group.usage()?;
+    let usage = prepared.group.usage()?;
     if died && usage.oom_kills == 0 {
         let detail = format!("the command's process was killed by signal {:?}", end.reaped.exit_signal);
         return Err(Failure::new("start_command", 0, detail));
     }
-    let told = told(jail, plan, group, child.as_ref(), &end.reaped, &usage);
+    let told = told(jail, plan, prepared, &end.reaped, &usage);
     let phases = Phases {
         accepted_us,
         prepared_us,
@@ -154,22 +140,15 @@ fn run_in(
         ended_us: seen.ended_us,
         collected_us: 0,
     };
-    Ok((Observed { seen, end, cwd_errno, usage, told, phases }, sandbox.mounts))
+    Ok(Observed { seen, end, cwd_errno, room, usage, told, phases })
 }
 
 /// Asks the kernel's log where it may have something to say. Every line is there by now: who wrote it is dead.
-fn told(
-    jail: &Jail,
-    plan: &Plan,
-    group: &Group,
-    child: Option<&Child>,
-    reaped: &Reaped,
-    usage: &GroupUsage,
-) -> Told {
-    let mut told = Told { main: child.map(|child| child.pid), ..Told::default() };
+fn told(jail: &Jail, plan: &Plan, prepared: &Prepared, reaped: &Reaped, usage: &GroupUsage) -> Told {
+    let mut told = Told { main: Some(prepared.expecting.child.pid), ..Told::default() };
     if let (Some(log), Some(main)) = (&jail.kernel_log, told.main) {
         if usage.oom_kills > 0 {
-            told.oom = log.oom_kills(&group.memory_path(), jail.base.ids().command());
+            told.oom = log.oom_kills(&prepared.group.memory_path(), jail.base.ids().command());
         } else if reaped.exit_signal.is_some_and(may_be_a_fault) {
             told.fault = log.fault(main, plan.limits.stack_bytes.get());
         }
@@ -177,79 +156,72 @@ fn told(
     told
 }
 
-/// The filters of one command.
-struct Loaded<'a> {
-    profile: &'a Filters,
-    /// In the place of the profile's own.
-    recording: Option<Filters>,
-}
-
-impl<'a> Loaded<'a> {
-    fn of(jail: &'a Jail, plan: &Plan, recording: Recording) -> Result<Self, Failure> {
-        let profile = jail.filters(&plan.profile)?;
-        let recording = match recording {
-            Recording::Off => None,
-            Recording::On => Some(profile.recording()),
-        };
-        Ok(Self { profile, recording })
-    }
-}
-
 struct Started {
-    child: Child,
     seen: Result<Seen, Failure>,
     cwd_errno: Option<i32>,
     died: bool,
     listener: Option<OwnedFd>,
 }
 
+impl Started {
+    /// No program was executed.
+    fn never(result: Result<(), Failure>) -> Self {
+        let now = unix_us();
+        let unseen = Seen { started_us: now, ended_us: now, ..Seen::default() };
+        Self { seen: result.map(|()| unseen), cwd_errno: None, died: false, listener: None }
+    }
+}
+
 fn start(
     jail: &Jail,
     plan: &Plan,
     descriptors: Descriptors,
-    group: &Group,
-    loaded: &Loaded<'_>,
-    sandbox: &Sandbox,
-    name: &str,
-) -> Result<Started, Failure> {
-    let start = {
-        let launch = Launch::of(plan, &descriptors)?;
-        let filters = loaded.recording.as_ref().unwrap_or(loaded.profile);
-        command::start(&jail.base, sandbox, group, filters, &jail.missing, &launch)?
-    };
+    recording: Recording,
+    prepared: &Prepared,
+) -> Started {
+    let ordered = command::order(&prepared.expecting, plan, recording, &descriptors);
     let streams = Streams::of(descriptors.stdio());
     // The command has its own copies; readers of its output must see its end, not the jail's.
     drop(descriptors);
-    let now = unix_us();
-    let unseen = Seen { started_us: now, ended_us: now, ..Seen::default() };
-    Ok(match start {
-        Start::NoCwd { child, errno } => {
-            Started { child, seen: Ok(unseen), cwd_errno: Some(errno), died: false, listener: None }
-        }
-        Start::Died { child } => {
-            Started { child, seen: Ok(unseen), cwd_errno: None, died: true, listener: None }
-        }
-        Start::Waiting(Waiting { child, handshake, listener }) => {
-            if let Err(failure) = inspect_first(jail, plan, sandbox, &child, listener.as_ref(), name) {
-                return Ok(Started { child, seen: Err(failure), cwd_errno: None, died: false, listener });
+    match ordered {
+        Err(failure) => Started::never(Err(failure)),
+        Ok(Start::NoCwd { errno }) => Started { cwd_errno: Some(errno), ..Started::never(Ok(())) },
+        Ok(Start::Died) => Started { died: true, ..Started::never(Ok(())) },
+        Ok(Start::Waiting(waiting)) => go_on(jail, plan, recording, prepared, streams, waiting),
+    }
+}
+
+fn go_on(
+    jail: &Jail,
+    plan: &Plan,
+    recording: Recording,
+    prepared: &Prepared,
+    streams: Streams,
+    waiting: Waiting,
+) -> Started {
+    let Waiting { handshake, listener } = waiting;
+    let child = &prepared.expecting.child;
+    let seen = || {
+        inspect_first(jail, plan, prepared, listener.as_ref())?;
+        let recorder = match recording {
+            Recording::Off => None,
+            Recording::On if listener.is_none() => {
+                return Err(Failure::new("seccomp", 0, "nothing can be recorded without the filter"));
             }
-            let post = Post {
-                worker: jail.socket.as_fd(),
-                group,
-                init: &sandbox.init,
-                limits: &plan.limits,
-                streams,
-                cpus: usable_cpus(jail),
-                recorder: loaded.recording.as_ref().map(|_| loaded.profile.recorder()),
-            };
-            let seen = if loaded.recording.is_some() && listener.is_none() {
-                Err(Failure::new("seccomp", 0, "nothing can be recorded without the filter"))
-            } else {
-                watch(post, &child, handshake, listener.as_ref().map(AsFd::as_fd))
-            };
-            Started { child, seen, cwd_errno: None, died: false, listener }
-        }
-    })
+            Recording::On => Some(jail.profiles.find(&plan.profile)?.recorder()),
+        };
+        let post = Post {
+            worker: jail.socket.as_fd(),
+            group: &prepared.group,
+            init: &prepared.sandbox.init,
+            limits: &plan.limits,
+            streams,
+            cpus: usable_cpus(jail),
+            recorder,
+        };
+        watch(post, child, handshake, listener.as_ref().map(AsFd::as_fd))
+    };
+    Started { seen: seen(), cwd_errno: None, died: false, listener }
 }
 
 /// What holds for a jail's first command holds for all: the same code on the same kernel. (What a profile differs in is
@@ -257,17 +229,16 @@ fn start(
 fn inspect_first(
     jail: &Jail,
     plan: &Plan,
-    sandbox: &Sandbox,
-    command: &Child,
+    prepared: &Prepared,
     listener: Option<&OwnedFd>,
-    name: &str,
 ) -> Result<(), Failure> {
     if jail.inspected.get() {
         return Ok(());
     }
-    let group = format!("{}/{name}", jail.setup.cgroup_name);
+    let group = format!("{}/{}", jail.setup.cgroup_name, prepared.name);
+    let command = &prepared.expecting.child;
     let waiting = inspect::Waiting { command, listener: listener.map(AsFd::as_fd), group: &group };
-    inspect::inspect(jail, plan, sandbox, &waiting)?;
+    inspect::inspect(jail, plan, &prepared.sandbox, &waiting)?;
     jail.inspected.set(true);
     Ok(())
 }
@@ -306,18 +277,14 @@ fn is_exiting(stat: &str) -> bool {
     flags.is_none_or(|flags| flags & PF_EXITING != 0)
 }
 
-/// Kills everything and waits until it is gone. The command is reaped first: until then its init cannot end, since
-/// it waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c).
-fn end(init: &Child, command: Option<&Child>, group: &Group) -> Result<End, Failure> {
-    let left_running = command.map_or(Ok(0), |child| left_running(child, group));
+/// Kills everything and waits until nothing of the job's is there. Its init is dying too, and is reaped when the sandbox is destroyed:
+/// the kernel takes the namespaces down meanwhile, and nobody has to wait for that.
+fn end(prepared: &Prepared) -> Result<End, Failure> {
+    let (group, command) = (&prepared.group, &prepared.expecting.child);
+    let left_running = left_running(command, group);
     // Both, whatever could not be counted or killed.
-    kill(init).and(group.kill())?;
-    let reaped = match command {
-        Some(child) => process::wait4(child.pid).map_err(Failure::of("reap_command", "reap the command"))?,
-        None => Reaped::default(),
-    };
-    // A command that may clone with CLONE_PARENT makes processes of its namespace children of the jail, and init waits for those too.
-    process::reap_through(init.pid).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
+    kill(&prepared.sandbox.init).and(group.kill())?;
+    let reaped = process::wait4(command.pid).map_err(Failure::of("reap_command", "reap the command"))?;
     wait_until_empty(group)?;
     Ok(End { reaped, left_running: left_running? })
 }
@@ -339,26 +306,10 @@ fn wait_until_empty(group: &Group) -> Result<(), Failure> {
     Ok(())
 }
 
-fn finish(plan: &Plan, mut observed: Observed, mounts: Mounts, group: Group) -> Result<Ran, NotRun> {
-    let learned = observed.seen.learned.take();
-    let report = report(plan, &observed, &mounts);
-    let mut report = match report {
-        Ok(report) => report,
-        Err(failure) => {
-            drop(mounts);
-            return Err(NotRun { failure, left_behind: group.remove().err() });
-        }
-    };
-    let (found, files) = files_out::collect(mounts.tmpfs.as_fd(), &plan.files_out);
-    report.files = found;
-    report.phases.collected_us = unix_us();
-    Ok(Ran { report, files, mounts, group, worker: observed.seen.worker, learned })
-}
-
 fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, Failure> {
     let usage = usage(observed);
-    let Observed { seen, end, cwd_errno, usage: counted, phases, .. } = observed;
-    let started = seen.exec_errno.is_none() && cwd_errno.is_none();
+    let Observed { seen, end, cwd_errno, room, usage: counted, phases, .. } = observed;
+    let started = seen.exec_errno.is_none() && cwd_errno.is_none() && *room == Room::Enough;
     let facts = Facts {
         exit_code: end.reaped.exit_code.filter(|_| started),
         exit_signal: end.reaped.exit_signal.filter(|_| started),
@@ -367,6 +318,7 @@ fn report(plan: &Plan, observed: &Observed, mounts: &Mounts) -> Result<Report, F
         forbidden: seen.forbidden.clone(),
         asked: seen.asked,
         oom_kills: counted.oom_kills,
+        room: *room,
         pids_refused: counted.pids_refused,
         shortage: counted.shortage,
         peak_memory_bytes: usage.peak_memory_bytes,

@@ -5,24 +5,26 @@
 
 use std::cell::Cell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::process::Pid;
 
 use crate::base::Base;
-use crate::cgroup::{Group, Hierarchies};
+use crate::cgroup::Hierarchies;
 use crate::evidence::KernelLog;
-use crate::execution::{self, NotRun, Ran, Recording};
+use crate::execution::{self, Ran};
 use crate::layers::Missing;
 use crate::own_pids;
-use crate::plan::{Plan, Profile};
+use crate::plan::{Plan, SandboxKind};
+use crate::prepared::{Next, NotMade, Prepared, Ready};
 use crate::report::{Failure, FileFound};
-use crate::sandbox::command::Descriptors;
-use crate::sandbox::rootfs::Mounts;
-use crate::seccomp::Filters;
+use crate::sandbox::command::Recording;
+use crate::seccomp::Profiles;
 use crate::standing::Standing;
-use crate::supervise::Worker;
+use crate::supervise::{Worker, unix_us};
 use crate::sys::process;
 use crate::wire::{self, Reply, Request, Setup};
 
@@ -50,17 +52,15 @@ pub(crate) struct Jail {
     pub(crate) kernel_log: Option<KernelLog>,
     /// Whether a command of this jail was found to be confined as it should be.
     pub(crate) inspected: Cell<bool>,
-    filters: Vec<(Profile, Filters)>,
-    commands: u64,
-    held: Option<Held>,
-    /// Counted when the first command was released.
+    pub(crate) profiles: Profiles,
+    /// Sandboxes made so far.
+    made: u64,
+    ready: Ready,
+    /// Of a finished command, until `Release`.
+    held: Option<Prepared>,
+    /// Counted when the first command was released, and with the first ready sandbox.
     descriptors_when_idle: Option<usize>,
-}
-
-/// What of a finished command lives until `Release`: its files and the group that they are charged to.
-struct Held {
-    mounts: Mounts,
-    group: Group,
+    descriptors_of_ready: Option<usize>,
 }
 
 fn serve() -> Result<(), Failure> {
@@ -74,7 +74,9 @@ fn serve() -> Result<(), Failure> {
         }
     };
     let served = jail.reply(&Reply::Ready).and_then(|()| jail.serve());
-    let released = jail.held.take().map_or(Ok(()), Held::release);
+    let given_back = jail.ready.give_back();
+    let released =
+        jail.held.take().into_iter().chain(given_back).map(Prepared::destroy).fold(Ok(()), Result::and);
     jail.hierarchies.remove_parent(&jail.setup.cgroup_name);
     served.and(released)
 }
@@ -123,7 +125,8 @@ impl Jail {
         let base = Base::enter(setup.uid_base, standing)?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
             .map_err(Failure::of("stdin", "keep the worker's socket"))?;
-        let mut jail = Self {
+        let profiles = Profiles::compile(&setup.profiles)?;
+        Ok(Self {
             socket,
             setup,
             base,
@@ -131,33 +134,18 @@ impl Jail {
             missing,
             kernel_log,
             inspected: Cell::new(false),
-            filters: Vec::new(),
-            commands: 0,
+            profiles,
+            made: 0,
+            ready: Ready::new(),
             held: None,
             descriptors_when_idle: None,
-        };
-        jail.compile_filters()?;
-        Ok(jail)
-    }
-
-    fn compile_filters(&mut self) -> Result<(), Failure> {
-        self.filters = Filters::built_in()?;
-        for profile in &self.setup.profiles {
-            self.filters.push(Filters::custom(profile)?);
-        }
-        Ok(())
-    }
-
-    /// A profile is found with what it may write: a plan cannot make more of one than the operator did.
-    pub(crate) fn filters(&self, profile: &Profile) -> Result<&Filters, Failure> {
-        let found = self.filters.iter().find(|(of, _)| of == profile).map(|(_, filters)| filters);
-        found.ok_or_else(|| {
-            Failure::new("profile", 0, format!("this worker has no profile {}", profile.name()))
+            descriptors_of_ready: None,
         })
     }
 
     fn serve(&mut self) -> Result<(), Failure> {
         loop {
+            self.make_ready()?;
             let request = wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty());
             match request.map_err(protocol)? {
                 None => return Ok(()),
@@ -177,11 +165,77 @@ impl Jail {
                 // The command has ended already.
                 Some((Request::Kill(_), _)) => {}
                 Some((Request::Release, _)) => self.release()?,
+                Some((Request::KeepReady(kinds), _)) => self.keep_ready(kinds)?,
                 Some((Request::Configure(_), _)) => {
                     return Err(Failure::new("protocol", 0, "a jail is configured once"));
                 }
             }
         }
+    }
+
+    /// Until somebody asks for anything. Never beside a sandbox that still has a job's files.
+    fn make_ready(&mut self) -> Result<(), Failure> {
+        while self.held.is_none() {
+            let wait = match self.ready.next(Instant::now()) {
+                Next::Wait(wait) => wait,
+                Next::Make(_) | Next::GiveBack => Some(Duration::ZERO),
+            };
+            if self.is_asked_within(wait)? {
+                return Ok(());
+            }
+            match self.ready.next(Instant::now()) {
+                Next::Make(kind) => self.make_one_ready(&kind)?,
+                Next::GiveBack => {
+                    let all = self.ready.give_back();
+                    all.into_iter().try_for_each(Prepared::destroy)?;
+                }
+                Next::Wait(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_asked_within(&self, wait: Option<Duration>) -> Result<bool, Failure> {
+        let timeout = wait
+            .map(|wait| Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) });
+        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut asked, timeout.as_ref()))
+            .map(|ready| ready > 0)
+            .map_err(Failure::of("poll", "wait for the worker"))
+    }
+
+    /// Where it fails, the next plan finds out why, from nothing, and somebody hears of it.
+    fn make_one_ready(&mut self, kind: &SandboxKind) -> Result<(), Failure> {
+        let before = match self.descriptors_of_ready {
+            None => open_descriptors()?,
+            Some(_) => 0,
+        };
+        match self.make(kind) {
+            Ok(prepared) => self.ready.keep(prepared),
+            Err(NotMade { failure, left_behind }) => {
+                eprintln!("kiln-jail: no sandbox could be made in advance: {failure}");
+                let all = self.ready.give_back();
+                all.into_iter().try_for_each(Prepared::destroy)?;
+                return left_behind.map_or(Ok(()), Err);
+            }
+        }
+        if self.descriptors_of_ready.is_none() {
+            self.descriptors_of_ready = Some(open_descriptors()?.saturating_sub(before));
+        }
+        Ok(())
+    }
+
+    fn make(&mut self, kind: &SandboxKind) -> Result<Prepared, NotMade> {
+        self.made += 1;
+        let name = format!("{}-{}", self.setup.jail, self.made);
+        Prepared::make(self, kind, name)
+    }
+
+    fn keep_ready(&mut self, kinds: Vec<SandboxKind>) -> Result<(), Failure> {
+        for kind in &kinds {
+            kind.check().map_err(|error| Failure::new("plan", 0, error.to_string()))?;
+        }
+        self.ready.want(kinds).into_iter().try_for_each(Prepared::destroy)
     }
 
     /// Carries a plan out and answers; what is left waits for `Release`.
@@ -191,32 +245,35 @@ impl Jail {
         descriptors: Vec<OwnedFd>,
         recording: Recording,
     ) -> Result<Worker, Failure> {
-        self.commands += 1;
-        let name = format!("{}-{}", self.setup.jail, self.commands);
-        let ran = plan
-            .check()
-            .map_err(|error| Failure::new("plan", 0, error.to_string()))
-            .and_then(|()| Descriptors::take(plan, descriptors))
-            .map_err(NotRun::from)
-            .and_then(|descriptors| execution::run(self, plan, descriptors, recording, &name));
+        let accepted_us = unix_us();
+        let ran = execution::check(self, plan, descriptors).map_err(NotMade::from).and_then(|descriptors| {
+            let prepared = self.take_or_make(&plan.kind())?;
+            execution::run(self, prepared, plan, descriptors, recording, accepted_us)
+        });
         match ran {
-            Ok(Ran { report, files, mounts, group, worker, learned }) => {
-                self.held = Some(Held { mounts, group });
+            Ok(Ran { report, files, sandbox, worker, learned }) => {
+                self.held = Some(sandbox);
                 if worker == Worker::Listening {
                     learned.map_or(Ok(()), |learned| self.reply(&Reply::Learned(Box::new(learned))))?;
                     self.finish(report, &files)?;
                 }
                 Ok(worker)
             }
-            Err(NotRun { failure, left_behind }) => {
+            Err(NotMade { failure, left_behind }) => {
                 self.reply(&Reply::Failed(failure))?;
                 left_behind.map_or(Ok(Worker::Listening), Err)
             }
         }
     }
 
+    fn take_or_make(&mut self, kind: &SandboxKind) -> Result<Prepared, NotMade> {
+        let (found, dead) = self.ready.take(kind);
+        dead.into_iter().try_for_each(Prepared::destroy)?;
+        found.map_or_else(|| self.make(kind), Ok)
+    }
+
     fn release(&mut self) -> Result<(), Failure> {
-        let released = self.held.take().map_or(Ok(()), Held::release);
+        let released = self.held.take().map_or(Ok(()), Prepared::destroy);
         match released.and_then(|()| self.check_nothing_is_left()) {
             Ok(()) => self.reply(&Reply::Released),
             Err(failure) => self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
@@ -237,19 +294,22 @@ impl Jail {
         wire::send(self.socket.as_fd(), reply, &[], SendFlags::empty()).map_err(protocol)
     }
 
-    /// No child, and as many descriptors as after the first command.
+    /// No child and no descriptor but those of ready sandboxes, beside what there was after the first command.
     fn check_nothing_is_left(&mut self) -> Result<(), Failure> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        match rustix::process::waitid(WaitId::All, options) {
-            Err(Errno::CHILD) => {}
-            Err(errno) => return Err(Failure::new("leftovers", errno.raw_os_error(), "look for children")),
-            Ok(_) => return Err(Failure::new("leftovers", 0, "a process of the last command is left")),
+        let ready = self.ready.all();
+        let known: Vec<Pid> = ready.iter().flat_map(Prepared::processes).map(|child| child.pid).collect();
+        let children = match process::children()? {
+            Some(children) => children,
+            // Not listed by this kernel. Those of ready sandboxes are some of them.
+            None if !known.is_empty() => Vec::new(),
+            None => return Err(Failure::new("leftovers", 0, "a process of the last command is left")),
+        };
+        if let Some(stranger) = children.into_iter().find(|child| !known.contains(child)) {
+            let detail = format!("process {} of the last command is left", stranger.as_raw_nonzero());
+            return Err(Failure::new("leftovers", 0, detail));
         }
-        let now = std::fs::read_dir("/proc/self/fd")
-            .map_err(|error| {
-                Failure::new("leftovers", error.raw_os_error().unwrap_or(0), "count descriptors")
-            })?
-            .count();
+        let of_ready = ready.len() * self.descriptors_of_ready.unwrap_or(0);
+        let now = open_descriptors()?.saturating_sub(of_ready);
         let before = *self.descriptors_when_idle.get_or_insert(now);
         if now == before {
             Ok(())
@@ -263,12 +323,10 @@ impl Jail {
     }
 }
 
-impl Held {
-    /// The mounts first: the group's memory is gone when its files are.
-    fn release(self) -> Result<(), Failure> {
-        drop(self.mounts);
-        self.group.remove()
-    }
+fn open_descriptors() -> Result<usize, Failure> {
+    let entries = std::fs::read_dir("/proc/self/fd")
+        .map_err(|error| Failure::new("leftovers", error.raw_os_error().unwrap_or(0), "count descriptors"))?;
+    Ok(entries.count())
 }
 
 fn protocol(error: wire::WireError) -> Failure {

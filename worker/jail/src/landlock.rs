@@ -58,22 +58,30 @@ pub(crate) fn is_present() -> bool {
     abi().is_ok_and(|abi| abi >= MINIMUM_ABI)
 }
 
-/// Restricts the calling, single-threaded process and all its descendants. Its root is the sandbox's root by now, and
-/// no_new_privs is set.
-pub fn restrict(writes: Writes) -> Result<(), Failure> {
-    let version = abi()?;
-    if version < MINIMUM_ABI {
-        let detail = format!("the kernel's Landlock ABI is {version}, at least {MINIMUM_ABI} is needed");
-        return Err(Failure::new("landlock", 0, detail));
+/// The rights of one command, looked up and not yet enforced.
+pub struct Rights(RulesetCreated);
+
+impl Rights {
+    /// In a process whose root is the sandbox's root by now.
+    pub fn of(writes: Writes) -> Result<Self, Failure> {
+        let version = abi()?;
+        if version < MINIMUM_ABI {
+            let detail = format!("the kernel's Landlock ABI is {version}, at least {MINIMUM_ABI} is needed");
+            return Err(Failure::new("landlock", 0, detail));
+        }
+        let abi = ABI::from(version);
+        add_rules(ruleset(abi).map_err(failed)?, abi, writes).map(Self)
     }
-    let abi = ABI::from(version);
-    let handled = ruleset(abi).map_err(failed)?;
-    let status = add_rules(handled, abi, writes)?.restrict_self().map_err(failed)?;
-    if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
-        let detail = format!("the kernel enforced only a part: {:?}", status.ruleset);
-        return Err(Failure::new("landlock", 0, detail));
+
+    /// Restricts the calling, single-threaded process and all its descendants. no_new_privs is set by now.
+    pub fn restrict(self) -> Result<(), Failure> {
+        let status = self.0.restrict_self().map_err(failed)?;
+        if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
+            let detail = format!("the kernel enforced only a part: {:?}", status.ruleset);
+            return Err(Failure::new("landlock", 0, detail));
+        }
+        prove()
     }
-    prove()
 }
 
 /// Nothing in /proc tells a process's Landlock domain, so one denial is asked for: a device, in a place where everybody may
@@ -159,7 +167,7 @@ mod tests {
             if std::env::args().any(|argument| argument == "build") { Writes::Root } else { Writes::Work };
         std::os::unix::fs::chroot(root).unwrap();
         std::env::set_current_dir("/work").unwrap();
-        restrict(writes).unwrap();
+        Rights::of(writes).and_then(Rights::restrict).unwrap();
         everywhere();
         match writes {
             Writes::Root => fs::write("/etc/passwd", "changed").unwrap(),

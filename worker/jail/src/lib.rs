@@ -31,6 +31,7 @@ mod inspect;
 mod jail;
 mod layers;
 mod own_pids;
+mod prepared;
 mod priority;
 mod sandbox;
 mod supervise;

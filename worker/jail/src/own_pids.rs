@@ -27,7 +27,7 @@ pub(crate) fn enter() -> Result<(), Failure> {
         Cloned::Child => die_with(outside),
         Cloned::Parent(jail) => {
             // The worker's socket among them: it must see the jail's end, not the stand-in's. Not stderr, our last words.
-            let closed = process::close_all_but(std::io::stderr().as_fd());
+            let closed = process::close_all_but(0, std::io::stderr().as_fd());
             let ended = process::wait4(jail.pid);
             process::exit_now(match (closed, ended.map(|ended| (ended.exit_code, ended.exit_signal))) {
                 (Ok(()), Ok((Some(code), _))) => code,

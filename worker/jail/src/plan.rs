@@ -33,6 +33,20 @@ pub struct Plan {
     pub files_out: Vec<FileOut>,
 }
 
+/// What a sandbox is made for: as much of a plan as must be known before. Everything else is told to the process that becomes the
+/// command, once it waits in there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxKind {
+    pub rootfs: Rootfs,
+    pub writes: Writes,
+}
+
+impl Plan {
+    pub fn kind(&self) -> SandboxKind {
+        SandboxKind { rootfs: self.rootfs.clone(), writes: self.profile.writes() }
+    }
+}
+
 /// A read-only image: parts of the host's file system, each below an overlay of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rootfs {

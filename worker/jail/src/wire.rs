@@ -1,8 +1,8 @@
 //! The socket between worker and jail: one SOCK_SEQPACKET datagram per message, postcard inside, descriptors beside.
 //!
 //! States of the dialogue, seen from the worker: `Configure` -> `Ready | Failed`; then, again and again,
-//! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `Released`. `Kill` may be sent at any time after
-//! `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
+//! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `Released` -> `KeepReady`?. `Kill` may be sent at
+//! any time after `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
 //! kills its sandbox, cleans up and exits.
 //!
 //! Trust: the jail believes its worker, who owns the host's side; plans are still checked, against mistakes. Nobody in a
@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::learned::Learned;
-use crate::plan::{CustomProfile, Plan};
+use crate::plan::{CustomProfile, Plan, SandboxKind};
 use crate::report::{Failure, Report};
 
 /// A longer message travels in a sealed memfd, as the first descriptor of an otherwise empty frame.
@@ -48,6 +48,9 @@ pub enum Request {
     Kill(KillReason),
     /// The worker has closed every descriptor that came with the report: destroy what is left.
     Release,
+    /// Have sandboxes of these kinds ready, the first of them most of all, and of no others. Nothing is answered; the images must
+    /// stay on disk until something else is asked for, or the jail is gone.
+    KeepReady(Vec<SandboxKind>),
 }
 
 /// What a jail is told once, before its first plan.

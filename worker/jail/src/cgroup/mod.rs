@@ -92,15 +92,15 @@ impl Hierarchies {
         }
     }
 
-    /// Makes the group `parent/name` with these limits. `cpus` empty means all.
-    pub fn create(&self, parent: &str, name: &str, limits: &Limits, cpus: &[u32]) -> Result<Group, Failure> {
+    /// Makes the group `parent/name`, without limits but that on CPUs: `cpus`, all where it is empty. See [`Group::limit`].
+    pub fn create(&self, parent: &str, name: &str, cpus: &[u32]) -> Result<Group, Failure> {
         debug_assert!(!parent.contains('/') && !name.contains('/'), "groups have plain names");
         match &self.0 {
             AnyHierarchies::V1(hierarchies) => {
-                hierarchies.create(parent, name, limits, cpus).map(|group| Group(AnyGroup::V1(group)))
+                hierarchies.create(parent, name, cpus).map(|group| Group(AnyGroup::V1(group)))
             }
             AnyHierarchies::V2(hierarchy) => {
-                hierarchy.create(parent, name, limits, cpus).map(|group| Group(AnyGroup::V2(group)))
+                hierarchy.create(parent, name, cpus).map(|group| Group(AnyGroup::V2(group)))
             }
         }
     }
@@ -114,7 +114,24 @@ impl Hierarchies {
     }
 }
 
+/// Whether what a group holds already is within its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    #[default]
+    Enough,
+    /// Its memory is beyond the limit, and cannot be taken back. (v2 says nothing, and kills.)
+    TooLittle,
+}
+
 impl Group {
+    /// Sets the limits; the CPU rate holds from [`Group::throttle`] on.
+    pub fn limit(&mut self, limits: &Limits) -> Result<Room, Failure> {
+        match &mut self.0 {
+            AnyGroup::V1(group) => group.limit(limits),
+            AnyGroup::V2(group) => group.limit(limits),
+        }
+    }
+
     /// Directory for `clone3(CLONE_INTO_CGROUP)`.
     ///
     /// Always there on v2. On v1 it is there when a cgroup2 mount without controllers exists, and must be used: the

@@ -29,7 +29,9 @@ impl Parent {
     }
 
     fn group(&self, name: &str, limits: &Limits) -> Group {
-        self.hierarchies.create(&self.name, name, limits, &[]).unwrap()
+        let mut group = self.hierarchies.create(&self.name, name, &[]).unwrap();
+        assert_eq!(group.limit(limits), Ok(Room::Enough));
+        group
     }
 
     fn exists(&self) -> bool {
@@ -239,7 +241,7 @@ fn a_rate_below_the_machine_throttles() {
 #[test]
 fn a_group_is_bound_to_its_cpus() {
     let parent = Parent::new();
-    let group = parent.hierarchies.create(&parent.name, "cpus", &limits(), &[0]).unwrap();
+    let group = parent.hierarchies.create(&parent.name, "cpus", &[0]).unwrap();
     let child = shell(&group, "exec grep Cpus_allowed_list /proc/self/status");
     let output = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "Cpus_allowed_list:\t0\n");
@@ -250,7 +252,7 @@ fn a_group_is_bound_to_its_cpus() {
 #[test]
 fn a_limit_that_cannot_be_set_is_a_failure_and_leaves_nothing() {
     let parent = Parent::new();
-    let failure = parent.hierarchies.create(&parent.name, "cpus", &limits(), &[4000]).unwrap_err();
+    let failure = parent.hierarchies.create(&parent.name, "cpus", &[4000]).unwrap_err();
     assert_eq!(failure.step, "cgroup_limit");
     assert!(failure.errno != 0 && failure.detail.contains("cpuset"), "{failure}");
     parent.finish();

@@ -16,7 +16,8 @@ use rustix::process::Pid;
 use super::control::{ControlGroup, keyed, make, open_directory, read_all, read_at, write_at};
 use super::mounts::{CgroupMount, MountKind};
 use super::{
-    CPU_PERIOD_US, GroupUsage, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on,
+    CPU_PERIOD_US, GroupUsage, Room, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max,
+    swap_is_on,
 };
 use crate::plan::Limits;
 use crate::report::Failure;
@@ -59,6 +60,9 @@ pub(super) struct Group {
     oom: OwnedFd,
     pids_events: OwnedFd,
     cpu_usage: OwnedFd,
+    cpus: Vec<u32>,
+    swap_on: bool,
+    /// Once the limits are known.
     quota_us: Option<u64>,
 }
 
@@ -104,20 +108,14 @@ impl Hierarchies {
         })
     }
 
-    pub(super) fn create(
-        &self,
-        parent: &str,
-        name: &str,
-        limits: &Limits,
-        cpus: &[u32],
-    ) -> Result<Group, Failure> {
+    pub(super) fn create(&self, parent: &str, name: &str, cpus: &[u32]) -> Result<Group, Failure> {
         self.prepare(parent)?;
-        match self.build(parent, name, limits, cpus) {
+        match self.build(parent, name, cpus) {
             // Another jail of the same worker found the parent empty and removed it.
             Err(failure) if failure.errno == Errno::NOENT.raw_os_error() => {
                 self.prepared.borrow_mut().retain(|prepared| prepared != parent);
                 self.prepare(parent)?;
-                self.build(parent, name, limits, cpus)
+                self.build(parent, name, cpus)
             }
             built => built,
         }
@@ -152,23 +150,21 @@ impl Hierarchies {
         Ok(())
     }
 
-    fn build(&self, parent: &str, name: &str, limits: &Limits, cpus: &[u32]) -> Result<Group, Failure> {
+    fn build(&self, parent: &str, name: &str, cpus: &[u32]) -> Result<Group, Failure> {
         let mut builder = Builder { path: format!("{parent}/{name}"), made: Vec::new() };
-        let built = self.build_with(&mut builder, limits, cpus);
+        let built = self.build_with(&mut builder, cpus);
         if built.is_err() {
             builder.undo();
         }
         built
     }
 
-    fn build_with(&self, builder: &mut Builder, limits: &Limits, cpus: &[u32]) -> Result<Group, Failure> {
+    fn build_with(&self, builder: &mut Builder, cpus: &[u32]) -> Result<Group, Failure> {
         let cpu = builder.group(&self.cpu)?;
         let cpuacct = builder.group(&self.cpuacct)?;
         let memory = builder.group(&self.memory)?;
         let pids = builder.group(&self.pids)?;
         let blkio = self.blkio.as_ref().map(|root| builder.group(root)).transpose()?;
-        limit_memory(&memory, limits, self.swap_on)?;
-        pids.write("pids.max", &pids_max(limits)).map_err(limiting("pids.max"))?;
         if !cpus.is_empty() {
             let missing = || failure("cgroup_limit", Errno::NODEV, "no cpuset controller on this host");
             let root = self.cpuset.as_ref().ok_or_else(missing)?;
@@ -184,7 +180,9 @@ impl Hierarchies {
             oom,
             pids_events: pids.open("pids.events", OFlags::RDONLY).map_err(opening)?,
             cpu_usage: cpuacct.open("cpuacct.usage", OFlags::RDONLY).map_err(opening)?,
-            quota_us: cpu_quota_us(limits, cpus),
+            cpus: cpus.to_vec(),
+            swap_on: self.swap_on,
+            quota_us: None,
             memory_top: Rc::clone(&self.memory_top),
             // Last: nothing that can fail may come after it, as undoing knows the v1 groups only.
             unified: self.unified.as_ref().map(|root| Unified::create(root, &builder.path)).transpose()?,
@@ -211,6 +209,12 @@ impl Hierarchies {
 }
 
 impl Group {
+    pub(super) fn limit(&mut self, limits: &Limits) -> Result<Room, Failure> {
+        self.quota_us = cpu_quota_us(limits, &self.cpus);
+        self.pids.write("pids.max", &pids_max(limits)).map_err(limiting("pids.max"))?;
+        limit_memory(&self.memory, limits, self.swap_on)
+    }
+
     pub(super) fn clone_into(&self) -> Option<BorrowedFd<'_>> {
         self.unified.as_ref().map(|unified| unified.group.directory())
     }
@@ -407,13 +411,18 @@ impl Builder {
     }
 }
 
-fn limit_memory(group: &ControlGroup, limits: &Limits, swap_on: bool) -> Result<(), Failure> {
+fn limit_memory(group: &ControlGroup, limits: &Limits, swap_on: bool) -> Result<Room, Failure> {
     let bytes = limits.memory_bytes.to_string();
-    group.write("memory.limit_in_bytes", &bytes).map_err(limiting("memory.limit_in_bytes"))?;
+    match group.write("memory.limit_in_bytes", &bytes) {
+        // More is charged already than can be taken back (mem_cgroup_resize_max in mm/memcontrol-v1.c).
+        Err(Errno::BUSY) => return Ok(Room::TooLittle),
+        written => written.map_err(limiting("memory.limit_in_bytes"))?,
+    }
     // Memory and swap together; must not be below the limit of memory alone, so it comes second.
     match group.write("memory.memsw.limit_in_bytes", &bytes) {
-        Ok(()) => Ok(()),
-        Err(Errno::NOENT | Errno::OPNOTSUPP) if !swap_on => Ok(()),
+        Ok(()) => Ok(Room::Enough),
+        Err(Errno::BUSY) => Ok(Room::TooLittle),
+        Err(Errno::NOENT | Errno::OPNOTSUPP) if !swap_on => Ok(Room::Enough),
         Err(Errno::NOENT | Errno::OPNOTSUPP) => Err(failure(
             "cgroup_limit",
             Errno::OPNOTSUPP,

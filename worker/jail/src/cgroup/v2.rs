@@ -15,7 +15,8 @@ use super::delegate::{self, Controllers};
 use super::mounts::{CgroupMount, MountKind, below, unified_group};
 use super::v1::{CGROUP2_MAGIC, open_mount};
 use super::{
-    CPU_PERIOD_US, GroupUsage, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max, swap_is_on,
+    CPU_PERIOD_US, GroupUsage, Room, Shortage, cpu_list, cpu_quota_us, failure, limiting, pids_max,
+    swap_is_on,
 };
 use crate::plan::Limits;
 use crate::report::Failure;
@@ -39,9 +40,11 @@ pub(super) struct Group {
     pids_events: OwnedFd,
     cpu_stat: OwnedFd,
     base_path: Rc<str>,
-    quota_us: Option<u64>,
-    /// To be fixed in the process itself, where no cpuset does it.
+    swap_on: bool,
     cpus: Vec<u32>,
+    has_cpuset: bool,
+    /// Once the limits are known.
+    quota_us: Option<u64>,
 }
 
 impl Hierarchy {
@@ -70,20 +73,14 @@ impl Hierarchy {
         }))
     }
 
-    pub(super) fn create(
-        &self,
-        parent: &str,
-        name: &str,
-        limits: &Limits,
-        cpus: &[u32],
-    ) -> Result<Group, Failure> {
+    pub(super) fn create(&self, parent: &str, name: &str, cpus: &[u32]) -> Result<Group, Failure> {
         self.prepare(parent)?;
-        match self.build(parent, name, limits, cpus) {
+        match self.build(parent, name, cpus) {
             // Another jail of the same worker found the parent empty and removed it.
             Err(failure) if failure.errno == Errno::NOENT.raw_os_error() => {
                 self.prepared.borrow_mut().retain(|prepared| prepared != parent);
                 self.prepare(parent)?;
-                self.build(parent, name, limits, cpus)
+                self.build(parent, name, cpus)
             }
             built => built,
         }
@@ -110,15 +107,26 @@ impl Hierarchy {
         Ok(())
     }
 
-    fn build(&self, parent: &str, name: &str, limits: &Limits, cpus: &[u32]) -> Result<Group, Failure> {
+    fn build(&self, parent: &str, name: &str, cpus: &[u32]) -> Result<Group, Failure> {
         let making = |errno| failure("cgroup_create", errno, format!("make the group {parent}/{name}"));
         let group = ControlGroup::create(&self.base, format!("{parent}/{name}")).map_err(making)?;
-        match self.limit(&group, limits, cpus).and_then(|()| open_files(&group).map_err(making)) {
+        match self.bind(&group, cpus).and_then(|()| open_files(&group).map_err(making)) {
             Ok([events, memory_events, pids_events, cpu_stat]) => {
-                let quota_us = cpu_quota_us(limits, cpus);
                 let base_path = Rc::clone(&self.base_path);
-                let cpus = if self.enabled.has_cpuset() { Vec::new() } else { cpus.to_vec() };
-                Ok(Group { group, events, memory_events, pids_events, cpu_stat, base_path, quota_us, cpus })
+                let (swap_on, has_cpuset) = (self.swap_on, self.enabled.has_cpuset());
+                let (cpus, quota_us) = (cpus.to_vec(), None);
+                Ok(Group {
+                    group,
+                    events,
+                    memory_events,
+                    pids_events,
+                    cpu_stat,
+                    base_path,
+                    swap_on,
+                    cpus,
+                    has_cpuset,
+                    quota_us,
+                })
             }
             Err(failure) => {
                 let _ = group.remove(None);
@@ -127,24 +135,13 @@ impl Hierarchy {
         }
     }
 
-    fn limit(&self, group: &ControlGroup, limits: &Limits, cpus: &[u32]) -> Result<(), Failure> {
-        let set = |file: &'static str, value: &str| group.write(file, value).map_err(limiting(file));
-        set("memory.max", &limits.memory_bytes.to_string())?;
-        // One process killed is the whole command's end: no half-alive job.
-        set("memory.oom.group", "1")?;
-        match group.write("memory.swap.max", "0") {
-            // A kernel without swap accounting, on a host without swap.
-            Err(Errno::NOENT) if !self.swap_on => {}
-            written => written.map_err(limiting("memory.swap.max"))?,
-        }
-        set("pids.max", &pids_max(limits))?;
+    fn bind(&self, group: &ControlGroup, cpus: &[u32]) -> Result<(), Failure> {
         match cpus {
-            [] => {}
+            [] => Ok(()),
             // systemd gives users no cpuset unless told to; see `Group::fix_cpus`.
-            _ if !self.enabled.has_cpuset() => {}
-            cpus => set("cpuset.cpus", &cpu_list(cpus))?,
+            _ if !self.enabled.has_cpuset() => Ok(()),
+            cpus => group.write("cpuset.cpus", &cpu_list(cpus)).map_err(limiting("cpuset.cpus")),
         }
-        Ok(())
     }
 }
 
@@ -156,14 +153,31 @@ impl Hierarchy {
 }
 
 impl Group {
+    /// A limit on memory below what is charged takes back what it can, and kills for the rest (memory_max_write in
+    /// mm/memcontrol.c).
+    pub(super) fn limit(&mut self, limits: &Limits) -> Result<Room, Failure> {
+        let set = |file: &'static str, value: &str| self.group.write(file, value).map_err(limiting(file));
+        // One process killed is the whole command's end: no half-alive job.
+        set("memory.oom.group", "1")?;
+        set("memory.max", &limits.memory_bytes.to_string())?;
+        match self.group.write("memory.swap.max", "0") {
+            // A kernel without swap accounting, on a host without swap.
+            Err(Errno::NOENT) if !self.swap_on => {}
+            written => written.map_err(limiting("memory.swap.max"))?,
+        }
+        set("pids.max", &pids_max(limits))?;
+        self.quota_us = cpu_quota_us(limits, &self.cpus);
+        Ok(Room::Enough)
+    }
+
     pub(super) fn clone_into(&self) -> BorrowedFd<'_> {
         self.group.directory()
     }
 
-    /// In the command's process, before exec. Children inherit it, and no profile lets a job change it (sched_setaffinity is
+    /// In the command's process, before exec, where no cpuset does it. Children inherit it, and no profile lets a job change it (sched_setaffinity is
     /// EPERM), so it holds as a cpuset does.
     pub(super) fn fix_cpus(&self) -> Result<(), Failure> {
-        if self.cpus.is_empty() {
+        if self.cpus.is_empty() || self.has_cpuset {
             return Ok(());
         }
         let mut set = CpuSet::new();

@@ -2,7 +2,7 @@
 //!
 //! Pure: it looks at the plan only, never at the host. The first fault is reported, with the field's name.
 
-use super::{Plan, PlanError};
+use super::{Plan, PlanError, Rootfs, SandboxKind};
 
 /// Descriptors of `files_in` share one message with stdin, stdout, stderr and possibly a memfd (SCM_MAX_FD is 253).
 pub const MAX_FILES_IN: usize = 249;
@@ -25,7 +25,7 @@ impl Plan {
     pub fn check(&self) -> Result<(), PlanError> {
         self.check_arguments()?;
         check_path("cwd", &self.cwd, Root::Allowed)?;
-        self.check_rootfs()?;
+        self.rootfs.check()?;
         self.check_files()
     }
 
@@ -56,28 +56,6 @@ impl Plan {
         Ok(())
     }
 
-    fn check_rootfs(&self) -> Result<(), PlanError> {
-        let parts = &self.rootfs.parts;
-        if parts.is_empty() || parts.len() > MAX_PARTS {
-            return refuse("rootfs.parts", format!("{} parts, 1 to {MAX_PARTS} are allowed", parts.len()));
-        }
-        for (index, part) in parts.iter().enumerate() {
-            let target = format!("rootfs.parts[{index}].target");
-            check_path(&format!("rootfs.parts[{index}].source"), &part.source, Root::Allowed)?;
-            check_path(&target, &part.target, Root::Allowed)?;
-            if (part.target == b"/") != (index == 0) {
-                return refuse(target, "the first part's target is /, and no other's");
-            }
-            if OWN_PLACES.iter().any(|place| part.target == *place || is_below(&part.target, place)) {
-                return refuse(target, "/dev, /proc, /tmp and /work are the sandbox's own");
-            }
-            if parts[..index].iter().any(|earlier| earlier.target == part.target) {
-                return refuse(target, "two parts with one target");
-            }
-        }
-        Ok(())
-    }
-
     fn check_files(&self) -> Result<(), PlanError> {
         if self.files_in.len() > MAX_FILES_IN {
             return refuse("files_in", format!("{} files, at most {MAX_FILES_IN}", self.files_in.len()));
@@ -100,6 +78,37 @@ impl Plan {
         }
         for (index, file) in self.files_out.iter().enumerate() {
             check_file_path(&format!("files_out[{index}].path"), &file.path)?;
+        }
+        Ok(())
+    }
+}
+
+impl SandboxKind {
+    /// Whether the jail can make such a sandbox, as far as its description alone tells.
+    pub fn check(&self) -> Result<(), PlanError> {
+        self.rootfs.check()
+    }
+}
+
+impl Rootfs {
+    fn check(&self) -> Result<(), PlanError> {
+        let parts = &self.parts;
+        if parts.is_empty() || parts.len() > MAX_PARTS {
+            return refuse("rootfs.parts", format!("{} parts, 1 to {MAX_PARTS} are allowed", parts.len()));
+        }
+        for (index, part) in parts.iter().enumerate() {
+            let target = format!("rootfs.parts[{index}].target");
+            check_path(&format!("rootfs.parts[{index}].source"), &part.source, Root::Allowed)?;
+            check_path(&target, &part.target, Root::Allowed)?;
+            if (part.target == b"/") != (index == 0) {
+                return refuse(target, "the first part's target is /, and no other's");
+            }
+            if OWN_PLACES.iter().any(|place| part.target == *place || is_below(&part.target, place)) {
+                return refuse(target, "/dev, /proc, /tmp and /work are the sandbox's own");
+            }
+            if parts[..index].iter().any(|earlier| earlier.target == part.target) {
+                return refuse(target, "two parts with one target");
+            }
         }
         Ok(())
     }

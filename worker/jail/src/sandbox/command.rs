@@ -1,5 +1,5 @@
-//! The command: born in the sandbox's pid namespace and cgroup, it enters the other namespaces, loses everything it
-//! could misuse, tells the jail so, and executes the program.
+//! The command: its process is born in the sandbox's pid namespace and cgroup, enters the other namespaces, and waits there
+//! for its order, perhaps long. Then it puts the files in place, loses everything it could misuse, tells the jail so, and executes the program.
 //!
 //! The jail is its parent and reaps it, so that its true end is known. Up to exec this is trusted code; a step that
 //! fails is reported as a [`Failure`] and can never look like an exit code.
@@ -10,20 +10,22 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use nix::sched::CloneFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::PidfdGetfdFlags;
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
+use serde::{Deserialize, Serialize};
 
 use crate::base::Base;
 use crate::cgroup::Group;
-use crate::landlock;
+use crate::landlock::{self, Rights};
 use crate::layers::Missing;
-use crate::plan::{FileIn, Limits, Plan, Writes};
+use crate::plan::{Limits, Plan, Writes};
 use crate::priority;
 use crate::report::Failure;
-use crate::seccomp::Filters;
+use crate::seccomp::{Filters, Profiles};
 use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
 use crate::sys::process;
-use crate::wire::FilterUse;
+use crate::wire::{self, FilterUse};
 
 use super::handshake::{self, Message};
 use super::{COMMAND_ID, ExitOnUnwind, Sandbox, files_in, privileges, rlimits};
@@ -31,17 +33,20 @@ use super::{COMMAND_ID, ExitOnUnwind, Sandbox, files_in, privileges, rlimits};
 /// Where a program without `/` is looked for when the environment does not say.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
 
-/// Everything the child needs, made before it is cloned.
-pub(crate) struct Launch<'a> {
+/// Whether a command's calls are recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Recording {
+    Off,
+    On,
+}
+
+/// Everything of a plan in the form that the kernel takes.
+struct Launch<'a> {
     program: &'a [u8],
     path: &'a [u8],
     argv: Vec<CString>,
     env: Vec<CString>,
     cwd: CString,
-    limits: &'a Limits,
-    writes: Writes,
-    files: &'a [FileIn],
-    descriptors: &'a Descriptors,
 }
 
 /// What came with a plan, in the order of [`Plan`]'s documentation.
@@ -50,9 +55,14 @@ pub(crate) struct Descriptors {
     files_in: Vec<OwnedFd>,
 }
 
+/// A process that waits in its sandbox for an order.
+pub(crate) struct Expecting {
+    pub(crate) child: Child,
+    handshake: OwnedFd,
+}
+
 /// A command that waits for the word to execute its program.
 pub(crate) struct Waiting {
-    pub(crate) child: Child,
     pub(crate) handshake: OwnedFd,
     pub(crate) listener: Option<OwnedFd>,
 }
@@ -62,13 +72,10 @@ pub(crate) enum Start {
     Waiting(Waiting),
     /// The working directory could not be entered. The child is ending.
     NoCwd {
-        child: Child,
         errno: i32,
     },
     /// The child died without a word: the kernel killed it.
-    Died {
-        child: Child,
-    },
+    Died,
 }
 
 impl Descriptors {
@@ -90,6 +97,10 @@ impl Descriptors {
         &self.files_in
     }
 
+    fn all(&self) -> Vec<BorrowedFd<'_>> {
+        self.stdio.iter().chain(&self.files_in).map(AsFd::as_fd).collect()
+    }
+
     /// A pipe belongs to who made it, the worker; the command may open /dev/stdout again. By mode and not by owner, since
     /// a pipe may join two commands of different uid ranges; only who holds an end can reach it.
     fn let_pipes_be_opened_again(&self) -> Result<(), Errno> {
@@ -104,72 +115,74 @@ impl Descriptors {
 }
 
 impl<'a> Launch<'a> {
-    pub(crate) fn of(plan: &'a Plan, descriptors: &'a Descriptors) -> Result<Self, Failure> {
-        let strings =
-            |all: Vec<Vec<u8>>| -> Result<Vec<CString>, Failure> { all.into_iter().map(c_string).collect() };
-        let env = plan.env.iter().map(|(name, value)| [name, b"=".as_slice(), value].concat()).collect();
+    fn of(plan: &'a Plan) -> Result<Self, Failure> {
+        let strings = |all: &[Vec<u8>]| -> Result<Vec<CString>, Failure> {
+            all.iter().map(|bytes| c_string(bytes.clone())).collect()
+        };
+        let env: Vec<_> =
+            plan.env.iter().map(|(name, value)| [name, b"=".as_slice(), value].concat()).collect();
         Ok(Self {
             program: &plan.argv[0],
             path: plan.env.iter().find(|(name, _)| name == b"PATH").map_or(DEFAULT_PATH, |(_, path)| path),
-            argv: strings(plan.argv.clone())?,
-            env: strings(env)?,
+            argv: strings(&plan.argv)?,
+            env: strings(&env)?,
             cwd: c_string(plan.cwd.clone())?,
-            limits: &plan.limits,
-            writes: plan.profile.writes(),
-            files: &plan.files_in,
-            descriptors,
         })
     }
 }
 
-/// Clones the command's process and waits until it is confined.
-pub(crate) fn start(
+/// Clones the process that will be the command. It goes into the sandbox by itself; whether it got there is heard when it is
+/// given its [`order`].
+pub(crate) fn wait_in(
     base: &Base,
     sandbox: &Sandbox,
     group: &Group,
-    filters: &Filters,
+    writes: Writes,
+    profiles: &Profiles,
     missing: &Missing,
-    launch: &Launch<'_>,
-) -> Result<Start, Failure> {
-    launch
-        .descriptors
-        .let_pipes_be_opened_again()
-        .map_err(Failure::of("stdio", "let the command open its pipes"))?;
+) -> Result<Expecting, Failure> {
     let (ours, theirs) = handshake::pair()?;
     let cloned = base.with_pid_namespace_of(sandbox.init.pidfd.as_fd(), || {
         let cloned = clone3(Namespaces::NONE, group.clone_into());
         if let Ok(Cloned::Child) = cloned {
             let _exit = ExitOnUnwind;
-            run(theirs.as_fd(), base.niceness, sandbox, group, filters, missing, launch);
+            run(theirs.as_fd(), base.niceness, sandbox, group, writes, profiles, missing);
         }
         cloned
     })?;
-    let child = match cloned.map_err(Failure::of("clone_command", "clone the command's process"))? {
-        Cloned::Parent(child) => child,
+    match cloned.map_err(Failure::of("clone_command", "clone the command's process"))? {
+        Cloned::Parent(child) => Ok(Expecting { child, handshake: ours }),
         Cloned::Child => process::exit_now(70),
-    };
-    drop(theirs);
-    greet(child, ours, launch.limits)
+    }
 }
 
-/// The jail's side, up to the moment where the child waits for the word.
-fn greet(child: Child, handshake: OwnedFd, limits: &Limits) -> Result<Start, Failure> {
-    let greeted = match handshake::hear(handshake.as_fd()) {
-        Ok(Some(Message::Confined { listener })) => adopt(&child, listener, limits).map(Some),
-        Ok(Some(Message::NoCwd { errno })) => return Ok(Start::NoCwd { child, errno }),
-        Ok(None) => return Ok(Start::Died { child }),
-        Ok(Some(Message::Failed(failure))) => Err(failure),
-        Ok(Some(_)) => Err(Failure::new("handshake", 0, "the command's process spoke out of turn")),
-        Err(failure) => Err(failure),
-    };
-    match greeted {
-        Ok(listener) => Ok(Start::Waiting(Waiting { child, handshake, listener: listener.flatten() })),
-        Err(failure) => {
-            let _ = rustix::process::pidfd_send_signal(&child.pidfd, rustix::process::Signal::KILL);
-            process::wait4(child.pid)
-                .map_err(Failure::of("reap_command", "reap a command that never started"))?;
-            Err(failure)
+/// Tells the process in the sandbox what to become, and waits until it is confined.
+pub(crate) fn order(
+    expecting: &Expecting,
+    plan: &Plan,
+    recording: Recording,
+    descriptors: &Descriptors,
+) -> Result<Start, Failure> {
+    descriptors
+        .let_pipes_be_opened_again()
+        .map_err(Failure::of("stdio", "let the command open its pipes"))?;
+    let handshake = expecting.handshake.as_fd();
+    match wire::send(handshake, &(plan, recording), &descriptors.all(), SendFlags::empty()) {
+        // It is dead, and may have said why.
+        Ok(()) | Err(wire::WireError::Send(Errno::PIPE | Errno::CONNRESET)) => {}
+        Err(error) => return Err(Failure::new("handshake", 0, format!("send a command its order: {error}"))),
+    }
+    match handshake::hear(handshake)? {
+        Some(Message::Confined { listener }) => {
+            let listener = adopt(&expecting.child, listener, &plan.limits)?;
+            let handshake = rustix::io::fcntl_dupfd_cloexec(handshake, 3)
+                .map_err(Failure::of("handshake", "keep the way to a command"))?;
+            Ok(Start::Waiting(Waiting { handshake, listener }))
         }
+        Some(Message::NoCwd { errno }) => Ok(Start::NoCwd { errno }),
+        None => Ok(Start::Died),
+        Some(Message::Failed(failure)) => Err(failure),
+        Some(_) => Err(Failure::new("handshake", 0, "the command's process spoke out of turn")),
     }
 }
 
@@ -188,36 +201,28 @@ fn run(
     niceness: i32,
     sandbox: &Sandbox,
     group: &Group,
-    filters: &Filters,
+    writes: Writes,
+    profiles: &Profiles,
     missing: &Missing,
-    launch: &Launch<'_>,
 ) -> ! {
-    // Before the filter is loaded: after it little more than exec should be needed.
-    let argv = process::pointers(&launch.argv);
-    let env = process::pointers(&launch.env);
-    let message = match enter(niceness, sandbox, group, launch).and_then(|()| confine(launch, missing)) {
+    let message = match enter(jail, niceness, sandbox, group).and_then(|()| rights(writes, missing)) {
         Err(failure) => Message::Failed(failure),
-        Ok(()) => match enter_cwd(&launch.cwd) {
-            Err(errno) => Message::NoCwd { errno: errno.raw_os_error() },
-            Ok(()) => match listen(filters, missing) {
-                Err(failure) => Message::Failed(failure),
-                Ok(listener) => {
-                    let mark = filters.mark();
-                    let number = listener.as_ref().map(AsRawFd::as_raw_fd);
-                    if handshake::report_confined(jail, number, mark).is_err() {
-                        process::exit_now(70);
-                    }
-                    Message::NoExec { errno: execute(launch, &argv, &env).raw_os_error() }
-                }
-            },
+        // Nobody is there any more.
+        Ok(rights) => match wire::receive::<(Plan, Recording)>(jail, RecvFlags::empty()) {
+            Ok(None) => process::exit_now(70),
+            Err(error) => Message::Failed(Failure::new("handshake", 0, format!("hear an order: {error}"))),
+            Ok(Some(((plan, recording), descriptors))) => {
+                carry_out(jail, &plan, recording, descriptors, rights, profiles, missing)
+            }
         },
     };
     let _ = handshake::send(jail, &message);
     process::exit_now(70)
 }
 
-/// Into the sandbox, as its root: cgroup, namespaces, files, descriptors.
-fn enter(niceness: i32, sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -> Result<(), Failure> {
+/// Into the sandbox, as its root: cgroup and namespaces. Nothing of the jail's is held there: what waits for long would keep what
+/// other sandboxes of the jail had.
+fn enter(jail: BorrowedFd<'_>, niceness: i32, sandbox: &Sandbox, group: &Group) -> Result<(), Failure> {
     rustix::process::setsid().map_err(Failure::of("setsid", "begin an own session"))?;
     priority::give_back(niceness).map_err(Failure::of("priority", "run the command behind its jail"))?;
     be_first_to_die()?;
@@ -232,13 +237,66 @@ fn enter(niceness: i32, sandbox: &Sandbox, group: &Group, launch: &Launch<'_>) -
         | ThreadNameSpaceType::HOST_NAME_AND_NIS_DOMAIN_NAME;
     move_into_thread_name_spaces(sandbox.init.pidfd.as_fd(), namespaces)
         .map_err(Failure::of("enter_namespaces", "enter the sandbox's namespaces"))?;
+    // From 3 on: whatever is opened below would else be taken for stdin, stdout and stderr.
+    process::close_all_but(3, jail).map_err(Failure::of("close_range", "close what the jail has open"))?;
     privileges::become_id(0).map_err(Failure::of("sandbox_root", "become root of the sandbox"))?;
-    files_in::copy_all(launch.files, launch.descriptors.files_in())?;
-    for (number, end) in launch.descriptors.stdio.iter().enumerate() {
-        process::duplicate_onto(end.as_fd(), number as i32)
-            .map_err(Failure::of("stdio", "put stdin, stdout and stderr in place"))?;
+    privileges::empty_bounding_set()
+}
+
+fn rights(writes: Writes, missing: &Missing) -> Result<Option<Rights>, Failure> {
+    if missing.filters == FilterUse::LeftOut {
+        return Ok(None);
     }
-    Ok(())
+    match Rights::of(writes) {
+        Err(_) if missing.landlock && !landlock::is_present() => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+/// Up to exec. What is left to be told.
+fn carry_out(
+    jail: BorrowedFd<'_>,
+    plan: &Plan,
+    recording: Recording,
+    descriptors: Vec<OwnedFd>,
+    rights: Option<Rights>,
+    profiles: &Profiles,
+    missing: &Missing,
+) -> Message {
+    let ready = || -> Result<(Launch<'_>, &Filters), Failure> {
+        let descriptors = Descriptors::take(plan, descriptors)?;
+        files_in::copy_all(&plan.files_in, descriptors.files_in())?;
+        for (number, end) in descriptors.stdio.iter().enumerate() {
+            process::duplicate_onto(end.as_fd(), number as i32)
+                .map_err(Failure::of("stdio", "put stdin, stdout and stderr in place"))?;
+        }
+        confine(&plan.limits, rights)?;
+        Ok((Launch::of(plan)?, profiles.find(&plan.profile)?))
+    };
+    let (launch, profile) = match ready() {
+        Ok(ready) => ready,
+        Err(failure) => return Message::Failed(failure),
+    };
+    if let Err(errno) = enter_cwd(&launch.cwd) {
+        return Message::NoCwd { errno: errno.raw_os_error() };
+    }
+    let recorded = match recording {
+        Recording::Off => None,
+        Recording::On => Some(profile.recording()),
+    };
+    let filters = recorded.as_ref().unwrap_or(profile);
+    // Before the filter is loaded: after it little more than exec should be needed.
+    let argv = process::pointers(&launch.argv);
+    let env = process::pointers(&launch.env);
+    let listener = match listen(filters, missing) {
+        Ok(listener) => listener,
+        Err(failure) => return Message::Failed(failure),
+    };
+    let number = listener.as_ref().map(AsRawFd::as_raw_fd);
+    if handshake::report_confined(jail, number, filters.mark()).is_err() {
+        process::exit_now(70);
+    }
+    Message::NoExec { errno: execute(&launch, &argv, &env).raw_os_error() }
 }
 
 /// When the whole host is out of memory, any job goes before the jail, the worker or anybody else's process; and a
@@ -251,19 +309,13 @@ fn be_first_to_die() -> Result<(), Failure> {
 }
 
 /// Everything that needs no privilege later on; after this only the filter is left.
-fn confine(launch: &Launch<'_>, missing: &Missing) -> Result<(), Failure> {
-    rlimits::apply(launch.limits).map_err(Failure::of("rlimits", "limit the process"))?;
+fn confine(limits: &Limits, rights: Option<Rights>) -> Result<(), Failure> {
+    rlimits::apply(limits).map_err(Failure::of("rlimits", "limit the process"))?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
     process::unblock_signals().map_err(Failure::of("signals", "unblock signals"))?;
     process::close_on_exec_from_3().map_err(Failure::of("close_range", "have descriptors closed on exec"))?;
     privileges::drop_all(COMMAND_ID)?;
-    if missing.filters == FilterUse::LeftOut {
-        return Ok(());
-    }
-    match landlock::restrict(launch.writes) {
-        Err(_) if missing.landlock && !landlock::is_present() => Ok(()),
-        result => result,
-    }
+    rights.map_or(Ok(()), Rights::restrict)
 }
 
 /// As the command's user, and by a descriptor, so that a path that is none any more cannot become the place.

@@ -68,7 +68,7 @@ fn run(jail: OwnedFd, mounts: &Mounts, standing: Standing) -> ! {
         .and_then(|()| shed())
         // Before the word that lets the command start: nothing of the jail's is held beside it.
         .and_then(|()| {
-            process::close_all_but(jail.as_fd())
+            process::close_all_but(0, jail.as_fd())
                 .map_err(Failure::of("init_shed", "close what init inherited"))
         })
         .and_then(|()| {
@@ -177,6 +177,7 @@ fn mount_proc() -> Result<OwnedFd, Failure> {
 
 /// Nothing left that a command could gain by taking init over.
 fn shed() -> Result<(), Failure> {
+    privileges::empty_bounding_set()?;
     privileges::drop_all(INIT_ID)?;
     // After the uid has changed, which would clear both (PR_SET_PDEATHSIG(2const), PR_SET_DUMPABLE(2const)).
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)

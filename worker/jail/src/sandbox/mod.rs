@@ -1,8 +1,8 @@
 //! One sandbox, for one command: its mounts, its first process, its command.
 //!
-//! [`prepare`] makes everything that can be made before the command is known to start, [`Prepared::start`] clones the
-//! command into it. States: prepared -> started -> (supervised elsewhere) -> destroyed. Nothing of it is ever used for a
-//! second command.
+//! [`prepare`] makes what stands before any command is known, [`command::wait_in`] puts the process there that will be one, and
+//! [`command::order`] tells it which. States: prepared -> expecting -> started -> (supervised elsewhere) -> destroyed. Nothing
+//! of it is ever used for a second command.
 
 pub(crate) mod command;
 pub(crate) mod dev;
@@ -19,7 +19,7 @@ use std::os::fd::AsFd;
 use rustix::process::Signal;
 
 use crate::base::{Base, IdMapping};
-use crate::plan::Plan;
+use crate::plan::SandboxKind;
 use crate::report::Failure;
 use crate::sys::clone::Child;
 use crate::sys::process;
@@ -36,8 +36,8 @@ pub(crate) struct Sandbox {
 }
 
 /// Makes the mounts and the first process.
-pub(crate) fn prepare(base: &Base, plan: &Plan, mapping: IdMapping) -> Result<Sandbox, Failure> {
-    let mut mounts = Mounts::make(base, plan, mapping)?;
+pub(crate) fn prepare(base: &Base, kind: &SandboxKind, mapping: IdMapping) -> Result<Sandbox, Failure> {
+    let mut mounts = Mounts::make(base, kind, mapping)?;
     let init = init::start(base, &mounts)?;
     mounts.keep_only_tmpfs();
     Ok(Sandbox { mounts, init })

@@ -13,9 +13,9 @@ pub(crate) fn become_id(id: u32) -> Result<(), Errno> {
     rustix::thread::set_thread_res_uid(uid, uid, uid)
 }
 
-/// Becomes `id` for good: no capability in any set, none to be had by exec, no privileges to be gained.
+/// Becomes `id` for good: no capability in any set, none to be had by exec, no privileges to be gained. The bounding set is
+/// empty by now.
 pub(crate) fn drop_all(id: u32) -> Result<(), Failure> {
-    empty_bounding_set().map_err(Failure::of("bounding_set", "empty the bounding set"))?;
     become_id(id).map_err(Failure::of("set_ids", "become an unprivileged user"))?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
@@ -34,8 +34,13 @@ pub(crate) fn drop_all(id: u32) -> Result<(), Failure> {
     }
 }
 
+/// Nothing that is executed from here on has a capability; this process keeps its own until [`drop_all`].
+pub(crate) fn empty_bounding_set() -> Result<(), Failure> {
+    drop_from_bounding_set().map_err(Failure::of("bounding_set", "empty the bounding set"))
+}
+
 /// Every capability this kernel knows: the first unknown number is EINVAL (PR_CAPBSET_DROP(2const)).
-fn empty_bounding_set() -> Result<(), Errno> {
+fn drop_from_bounding_set() -> Result<(), Errno> {
     for number in 0..u64::BITS {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match rustix::thread::remove_capability_from_bounding_set(capability) {

@@ -12,7 +12,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, Un
 
 use crate::base::{Base, EMPTY, IdMapping, SCRATCH, mount_new, move_onto};
 use crate::ids::SandboxIds;
-use crate::plan::{Limits, Plan, Writes};
+use crate::plan::{Limits, SandboxKind, Writes};
 use crate::report::Failure;
 use crate::standing::Standing;
 use crate::sys::mount::{attribute, mount_setattr};
@@ -47,6 +47,8 @@ pub(crate) struct Mounts {
     pub(crate) placed: Vec<Placed>,
     /// The tmpfs' own root directory: `work`, `tmp`, `shm`, `dev` and the overlays' upper layers lie in it.
     pub(crate) tmpfs: OwnedFd,
+    /// Of the tmpfs, for setting its limits.
+    context: OwnedFd,
     pub(crate) layout: Occupied,
 }
 
@@ -60,29 +62,43 @@ pub(crate) struct Occupied {
 }
 
 impl Mounts {
-    pub(crate) fn make(base: &Base, plan: &Plan, mapping: IdMapping) -> Result<Self, Failure> {
-        let sources: Vec<&[u8]> = plan.rootfs.parts.iter().map(|part| part.source.as_slice()).collect();
+    pub(crate) fn make(base: &Base, kind: &SandboxKind, mapping: IdMapping) -> Result<Self, Failure> {
+        let sources: Vec<&[u8]> = kind.rootfs.parts.iter().map(|part| part.source.as_slice()).collect();
         let mut parts = base.take_parts(&sources, mapping)?;
         let nodes = base.take_devices()?.map_or(Nodes::Made, Nodes::OfTheHost);
         let owners = Owners(base.ids());
-        let layering = Layering { writes: plan.profile.writes(), standing: base.standing() };
-        let scratch = Scratch::make(&plan.limits)?;
+        let layering = Layering { writes: kind.writes, standing: base.standing() };
+        let scratch = Scratch::make()?;
         owners.make_writable_places(&scratch)?;
         dev::fill(scratch.directory(), owners.root(), &nodes)?;
         let root_part = parts.remove(0);
         make_mount_points(root_part.as_fd(), &scratch, owners)?;
         let root = overlay(0, root_part, &scratch, layering)?;
         let mut placed = Vec::new();
-        for (index, (part, source)) in (1..).zip(plan.rootfs.parts[1..].iter().zip(parts)) {
-            if plan.profile.writes() == Writes::Root {
+        for (index, (part, source)) in (1..).zip(kind.rootfs.parts[1..].iter().zip(parts)) {
+            if kind.writes == Writes::Root {
                 make_layers(source.as_fd(), &scratch, index, owners)?;
             }
             let mount = overlay(index, source, &scratch, layering)?;
             placed.push(Placed { target: part.target[1..].to_vec(), mount });
         }
         placed.extend(scratch.writable_places(&nodes)?);
-        let layout = scratch.settle(&plan.limits)?;
-        Ok(Self { root: Some(root), placed, tmpfs: scratch.detach()?, layout })
+        let layout =
+            occupied(scratch.directory()).map_err(Failure::of("statvfs", "measure the sandbox's layout"))?;
+        let (tmpfs, context) = scratch.detach()?;
+        Ok(Self { root: Some(root), placed, tmpfs, context, layout })
+    }
+
+    /// The job's number of bytes and inodes, beside those of the layout.
+    pub(crate) fn limit(&self, limits: &Limits) -> Result<(), Failure> {
+        let limit = || -> Result<(), Errno> {
+            let inodes = (limits.inodes.get().min(MOST_INODES) + self.layout.inodes).to_string();
+            let bytes = limits.disk_bytes.get().saturating_add(self.layout.bytes).to_string();
+            rustix::mount::fsconfig_set_string(self.context.as_fd(), "nr_inodes", inodes.as_str())?;
+            rustix::mount::fsconfig_set_string(self.context.as_fd(), "size", bytes.as_str())?;
+            rustix::mount::fsconfig_reconfigure(self.context.as_fd())
+        };
+        limit().map_err(Failure::of("tmpfs", "limit the writable tmpfs"))
     }
 
     /// After init has attached them, the jail needs no other mount than the tmpfs.
@@ -139,12 +155,11 @@ struct Scratch {
 }
 
 impl Scratch {
-    fn make(limits: &Limits) -> Result<Self, Failure> {
+    /// As wide as its layout needs; [`Mounts::limit`] sets the true numbers.
+    fn make() -> Result<Self, Failure> {
         let make = || -> Result<Self, Errno> {
             let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-            let size = limits.disk_bytes.to_string();
-            rustix::mount::fsconfig_set_string(context.as_fd(), "size", size.as_str())?;
-            // Wide until the layout stands; `settle` sets the true number.
+            rustix::mount::fsconfig_set_string(context.as_fd(), "size", "1m")?;
             rustix::mount::fsconfig_set_string(context.as_fd(), "nr_inodes", "1024")?;
             rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "0755")?;
             rustix::mount::fsconfig_create(context.as_fd())?;
@@ -186,24 +201,11 @@ impl Scratch {
         bind_all().map_err(Failure::of("writable_places", "bind the sandbox's writable directories"))
     }
 
-    /// Now that the layout stands: the job's number of inodes, beside those of the layout.
-    fn settle(&self, limits: &Limits) -> Result<Occupied, Failure> {
-        let settle = || -> Result<Occupied, Errno> {
-            let layout = occupied(self.directory())?;
-            let inodes = (limits.inodes.get().min(MOST_INODES) + layout.inodes).to_string();
-            let bytes = limits.disk_bytes.get().saturating_add(layout.bytes).to_string();
-            rustix::mount::fsconfig_set_string(self.context.as_fd(), "nr_inodes", inodes.as_str())?;
-            rustix::mount::fsconfig_set_string(self.context.as_fd(), "size", bytes.as_str())?;
-            rustix::mount::fsconfig_reconfigure(self.context.as_fd())?;
-            Ok(layout)
-        };
-        settle().map_err(Failure::of("tmpfs", "limit the writable tmpfs"))
-    }
-
-    /// The overlays and binds hold what they need; a descriptor of the root directory remains.
-    fn detach(self) -> Result<OwnedFd, Failure> {
-        rustix::io::fcntl_dupfd_cloexec(&self.directory, 3)
-            .map_err(Failure::of("tmpfs", "keep the writable tmpfs by descriptor"))
+    /// The overlays and binds hold what they need; descriptors of the root directory and of the context remain.
+    fn detach(self) -> Result<(OwnedFd, OwnedFd), Failure> {
+        let keep = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 3);
+        let kept = keep(&self.directory).and_then(|directory| Ok((directory, keep(&self.context)?)));
+        kept.map_err(Failure::of("tmpfs", "keep the writable tmpfs by descriptor"))
     }
 }
 

@@ -74,6 +74,28 @@ pub fn check(file: &str, text: &str) -> Result<(), PolicyError> {
     custom::compile(file, text, Abi::NATIVE).map(drop)
 }
 
+/// The filters of every profile of this jail.
+pub(crate) struct Profiles(Vec<(Profile, Filters)>);
+
+impl Profiles {
+    /// Compiles the built-in ones and the operator's.
+    pub(crate) fn compile(custom: &[CustomProfile]) -> Result<Self, Failure> {
+        let mut all = Filters::built_in()?;
+        for profile in custom {
+            all.push(Filters::custom(profile)?);
+        }
+        Ok(Self(all))
+    }
+
+    /// A profile is found with what it may write: a plan cannot make more of one than the operator did.
+    pub(crate) fn find(&self, profile: &Profile) -> Result<&Filters, Failure> {
+        let found = self.0.iter().find(|(of, _)| of == profile).map(|(_, filters)| filters);
+        found.ok_or_else(|| {
+            Failure::new("profile", 0, format!("this worker has no profile {}", profile.name()))
+        })
+    }
+}
+
 impl Filters {
     /// Compiles the policy of each built-in profile for this machine.
     pub fn built_in() -> Result<Vec<(Profile, Self)>, Failure> {

@@ -3,7 +3,7 @@
 //! Order: a forbidden call, memory (the kernel's counter, whatever the exit code), refused forks, what the worker
 //! asked for, CPU or wall (which are memory where the time went into its shortage), file size, the natural end.
 
-use crate::cgroup::Shortage;
+use crate::cgroup::{Room, Shortage};
 use crate::plan::Limits;
 use crate::report::{LimitKind, Outcome};
 use crate::seccomp::ForbiddenCall;
@@ -30,6 +30,7 @@ pub(crate) struct Facts {
     pub(crate) forbidden: Option<ForbiddenCall>,
     pub(crate) asked: Option<KillReason>,
     pub(crate) oom_kills: u64,
+    pub(crate) room: Room,
     pub(crate) pids_refused: u64,
     pub(crate) shortage: Option<Shortage>,
     pub(crate) peak_memory_bytes: u64,
@@ -41,7 +42,7 @@ pub(crate) fn outcome(facts: &Facts, limits: &Limits) -> Outcome {
     if let Some(call) = &facts.forbidden {
         return forbidden(call);
     }
-    if facts.oom_kills > 0 {
+    if facts.oom_kills > 0 || facts.room == Room::TooLittle {
         return limit(LimitKind::Memory, limits.memory_bytes.get(), facts.peak_memory_bytes);
     }
     if facts.pids_refused > 0 {

@@ -1,14 +1,16 @@
 //! Processes: reaping with usage, replacing the program, signals, and the descriptors this process was born with.
 
 use std::ffi::CStr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sched::CloneFlags;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::clone::last_errno;
+use super::clone::{Child, last_errno};
+use crate::report::Failure;
 
 /// How a child ended and what it and the descendants it waited for used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,19 +49,64 @@ pub(crate) fn wait4(pid: Pid) -> Result<Reaped, Errno> {
     })
 }
 
-/// Reaps children, whoever they are and however they signal their end (`__WALL`), until this one was among them.
-pub(crate) fn reap_through(last: Pid) -> Result<(), Errno> {
+/// Waits until this child is gone, and reaps it. Meanwhile whoever else has ended is reaped too: a pid namespace's first
+/// process cannot end before all of its processes are reaped, and some may have become children of this one.
+pub(crate) fn reap(last: &Child) -> Result<(), Errno> {
+    const STRAYS: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
     loop {
-        // SAFETY: wait4 takes null pointers for what is not wanted.
-        let reaped = unsafe { libc::wait4(-1, std::ptr::null_mut(), libc::__WALL, std::ptr::null_mut()) };
-        if reaped == last.as_raw_nonzero().get() {
-            return Ok(());
+        let mut ready = [PollFd::new(&last.pidfd, PollFlags::IN)];
+        if rustix::io::retry_on_intr(|| poll(&mut ready, Some(&STRAYS)))? > 0 {
+            // ECHILD: reaped as a stray of another's.
+            return match waitid(WaitId::PidFd(last.pidfd.as_fd()), WaitIdOptions::EXITED) {
+                Ok(_) | Err(Errno::CHILD) => Ok(()),
+                Err(errno) => Err(errno),
+            };
         }
-        if reaped < 0 {
-            let errno = last_errno();
-            if errno != Errno::INTR {
-                return Err(errno);
+        reap_strays()?;
+    }
+}
+
+/// Every child of this process, dead or alive, where the kernel lists them (CONFIG_PROC_CHILDREN); else none only where there is none.
+pub(crate) fn children() -> Result<Option<Vec<Pid>>, Failure> {
+    match std::fs::read_to_string("/proc/thread-self/children") {
+        Ok(text) => {
+            Ok(Some(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            match waitid(WaitId::All, look) {
+                Err(Errno::CHILD) => Ok(Some(Vec::new())),
+                Ok(_) => Ok(None),
+                Err(errno) => Err(Failure::new("leftovers", errno.raw_os_error(), "look for children")),
             }
+        }
+        Err(error) => {
+            Err(Failure::new("leftovers", error.raw_os_error().unwrap_or(0), "list this jail's children"))
+        }
+    }
+}
+
+/// Whether it has ended, reaped or not.
+pub(crate) fn has_ended(child: &Child) -> bool {
+    let mut ready = [PollFd::new(&child.pidfd, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    !matches!(rustix::io::retry_on_intr(|| poll(&mut ready, Some(&now))), Ok(0))
+}
+
+/// However they signal their end (`__WALL`).
+fn reap_strays() -> Result<(), Errno> {
+    loop {
+        let flags = libc::__WALL | libc::WNOHANG;
+        // SAFETY: wait4 takes null pointers for what is not wanted.
+        let reaped = unsafe { libc::wait4(-1, std::ptr::null_mut(), flags, std::ptr::null_mut()) };
+        match reaped {
+            0 => return Ok(()),
+            1.. => {}
+            _ => match last_errno() {
+                Errno::CHILD => return Ok(()),
+                Errno::INTR => {}
+                errno => return Err(errno),
+            },
         }
     }
 }
@@ -155,15 +202,19 @@ pub(crate) fn close_on_exec_from_3() -> Result<(), Errno> {
     close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC)
 }
 
-/// Closes every descriptor but one above 0. Only for a process that will own no other again (the sandbox's init).
-pub(crate) fn close_all_but(kept: BorrowedFd<'_>) -> Result<(), Errno> {
+/// Closes every descriptor from `first` on but one above it. Only for a process that never drops nor uses another that it was
+/// born with: the sandbox's init, the process that waits to be a command, the one that waits for a jail.
+pub(crate) fn close_all_but(first: u32, kept: BorrowedFd<'_>) -> Result<(), Errno> {
     let kept = kept.as_raw_fd().cast_unsigned();
-    close_range(0, kept - 1, 0).and_then(|()| close_range(kept + 1, u32::MAX, 0))
+    if kept > first {
+        close_range(first, kept - 1, 0)?;
+    }
+    close_range(kept + 1, u32::MAX, 0)
 }
 
 fn close_range(first: u32, last: u32, flags: u32) -> Result<(), Errno> {
-    // SAFETY: integers only. With flags 0 every other OwnedFd of this process becomes stale; the one caller never drops
-    // or uses one afterwards (it loops until it dies).
+    // SAFETY: integers only. With flags 0 every other OwnedFd of this process becomes stale; the callers never drop
+    // or uses one afterwards (they loop, or execute a program, or die).
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if result == 0 { Ok(()) } else { Err(last_errno()) }
 }

@@ -9,7 +9,7 @@ use kiln_jail::report::Outcome;
 use kiln_jail::wire::Reply;
 
 /// Host pids whose uid lies in this jail's range.
-fn processes_of(jail: &Jail) -> Vec<u32> {
+pub(crate) fn processes_of(jail: &Jail) -> Vec<u32> {
     let range = jail.uids.ids();
     let in_range = |status: &str| {
         let line = status.lines().find(|line| line.starts_with("Uid:"))?;
@@ -26,7 +26,7 @@ fn processes_of(jail: &Jail) -> Vec<u32> {
 }
 
 /// Groups of commands below this test's own parent, in any hierarchy.
-fn groups_of(jail: &Jail) -> BTreeSet<PathBuf> {
+pub(crate) fn groups_of(jail: &Jail) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut directories = vec![(PathBuf::from("/sys/fs/cgroup"), 0)];
     while let Some((directory, depth)) = directories.pop() {
@@ -56,7 +56,7 @@ fn parents_of(jail: &Jail) -> Vec<PathBuf> {
         .collect()
 }
 
-fn wait_for_none<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Vec<T>) {
+pub(crate) fn wait_for_none<T: std::fmt::Debug>(what: &str, mut look: impl FnMut() -> Vec<T>) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let left = look();

@@ -7,4 +7,5 @@ mod hostile;
 mod learn;
 mod leftovers;
 mod limits;
+mod ready;
 mod sandbox;

@@ -1,0 +1,200 @@
+//! A sandbox that stands, with the process in it that waits for its order: made from nothing in one go, or in advance while the
+//! jail has nothing else to do.
+//!
+//! Each serves one command and is destroyed. What was made in advance is bounded, and given back when nobody has asked for
+//! anything for long.
+
+use std::time::{Duration, Instant};
+
+use crate::cgroup::Group;
+use crate::jail::Jail;
+use crate::plan::SandboxKind;
+use crate::report::Failure;
+use crate::sandbox::command::{self, Expecting};
+use crate::sandbox::{self, Sandbox};
+use crate::sys::clone::Child;
+use crate::sys::process;
+
+/// Ready sandboxes of one jail at most: one of each kind that is wanted, and one more of the first.
+const MOST_KINDS: usize = 3;
+/// How long nobody asks for anything before a second one of a kind is made: who comes then would wait for it with one there.
+const PAUSE: Duration = Duration::from_millis(5);
+/// How long nobody asks for anything before all are given back.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// A sandbox for one command, which nobody has ordered yet.
+pub(crate) struct Prepared {
+    pub(crate) kind: SandboxKind,
+    /// Of its group.
+    pub(crate) name: String,
+    pub(crate) group: Group,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) expecting: Expecting,
+}
+
+/// Why there is none.
+pub(crate) struct NotMade {
+    pub(crate) failure: Failure,
+    /// Cleaning up failed too: this jail can make no promise any more.
+    pub(crate) left_behind: Option<Failure>,
+}
+
+impl From<Failure> for NotMade {
+    fn from(failure: Failure) -> Self {
+        Self { failure, left_behind: None }
+    }
+}
+
+impl Prepared {
+    pub(crate) fn make(jail: &Jail, kind: &SandboxKind, name: String) -> Result<Self, NotMade> {
+        let cpus = &jail.setup.cpus;
+        let group = jail.hierarchies.create(&jail.setup.cgroup_name, &name, cpus)?;
+        let sandbox = match sandbox::prepare(&jail.base, kind, jail.missing.id_mapping()) {
+            Ok(sandbox) => sandbox,
+            Err(failure) => return Err(NotMade { failure, left_behind: group.remove().err() }),
+        };
+        match command::wait_in(&jail.base, &sandbox, &group, kind.writes, &jail.profiles, &jail.missing) {
+            Ok(expecting) => Ok(Self { kind: kind.clone(), name, group, sandbox, expecting }),
+            Err(failure) => Err(NotMade { failure, left_behind: destroy(None, sandbox, group).err() }),
+        }
+    }
+
+    /// Its processes may have been killed while they waited: by a host out of memory, by an operator.
+    fn is_alive(&self) -> bool {
+        let processes = [&self.expecting.child, &self.sandbox.init];
+        processes.into_iter().all(|child| !process::has_ended(child))
+    }
+
+    /// Nothing is left of it, whatever was done with it.
+    pub(crate) fn destroy(self) -> Result<(), Failure> {
+        let Self { group, sandbox, expecting, .. } = self;
+        destroy(Some(&expecting.child), sandbox, group)
+    }
+
+    pub(crate) fn processes(&self) -> [&Child; 2] {
+        [&self.expecting.child, &self.sandbox.init]
+    }
+}
+
+/// The command first: init waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c). The
+/// group last: its memory is gone when the sandbox's files are.
+fn destroy(command: Option<&Child>, sandbox: Sandbox, group: Group) -> Result<(), Failure> {
+    // Both, whatever could not be killed.
+    sandbox::kill(&sandbox.init).and(group.kill())?;
+    if let Some(command) = command {
+        process::reap(command).map_err(Failure::of("reap_command", "reap the command"))?;
+    }
+    process::reap(&sandbox.init).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
+    drop(sandbox);
+    group.remove()
+}
+
+/// The sandboxes that a jail has ready.
+pub(crate) struct Ready {
+    wanted: Vec<SandboxKind>,
+    made: Vec<Prepared>,
+    quiet_since: Instant,
+}
+
+/// What is to be done while nobody asks for anything.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    Make(SandboxKind),
+    GiveBack,
+    /// For so long at most, where anything is to be done later on.
+    Wait(Option<Duration>),
+}
+
+impl Ready {
+    pub(crate) fn new() -> Self {
+        Self { wanted: Vec::new(), made: Vec::new(), quiet_since: Instant::now() }
+    }
+
+    pub(crate) fn all(&self) -> &[Prepared] {
+        &self.made
+    }
+
+    /// From now on these are wanted. Gives back what nobody wants any more.
+    #[must_use]
+    pub(crate) fn want(&mut self, mut kinds: Vec<SandboxKind>) -> Vec<Prepared> {
+        kinds.truncate(MOST_KINDS);
+        self.wanted = kinds;
+        self.quiet_since = Instant::now();
+        let (wanted, others) = self.made.drain(..).partition(|made| self.wanted.contains(&made.kind));
+        self.made = wanted;
+        others
+    }
+
+    /// One of this kind, and those found dead.
+    pub(crate) fn take(&mut self, kind: &SandboxKind) -> (Option<Prepared>, Vec<Prepared>) {
+        let (alive, dead) = self.made.drain(..).partition(Prepared::is_alive);
+        self.made = alive;
+        let found = self.made.iter().position(|made| made.kind == *kind);
+        (found.map(|at| self.made.remove(at)), dead)
+    }
+
+    pub(crate) fn next(&self, now: Instant) -> Next {
+        let quiet = now.saturating_duration_since(self.quiet_since);
+        next(&self.wanted, |kind| self.made.iter().filter(|made| made.kind == *kind).count(), quiet)
+    }
+
+    pub(crate) fn keep(&mut self, prepared: Prepared) {
+        self.made.push(prepared);
+    }
+
+    /// All of them, with no more to be made until something is wanted again.
+    #[must_use]
+    pub(crate) fn give_back(&mut self) -> Vec<Prepared> {
+        self.wanted.clear();
+        std::mem::take(&mut self.made)
+    }
+}
+
+fn next(wanted: &[SandboxKind], made: impl Fn(&SandboxKind) -> usize, quiet: Duration) -> Next {
+    let Some(first) = wanted.first() else { return Next::Wait(None) };
+    if let Some(missing) = wanted.iter().find(|kind| made(kind) == 0) {
+        return Next::Make(missing.clone());
+    }
+    if made(first) < 2 {
+        return match PAUSE.checked_sub(quiet) {
+            Some(left) if !left.is_zero() => Next::Wait(Some(left)),
+            _ => Next::Make(first.clone()),
+        };
+    }
+    match IDLE.checked_sub(quiet) {
+        Some(left) if !left.is_zero() => Next::Wait(Some(left)),
+        _ => Next::GiveBack,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Rootfs, Writes};
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    fn kinds() -> [SandboxKind; 2] {
+        [Writes::Work, Writes::Root].map(|writes| SandboxKind { rootfs: Rootfs { parts: vec![] }, writes })
+    }
+
+    #[test]
+    fn one_of_each_kind_is_made_at_once_and_a_second_of_the_first_after_a_pause() {
+        let [run, build] = kinds();
+        let made =
+            |runs, builds| move |kind: &SandboxKind| if kind.writes == Writes::Work { runs } else { builds };
+        let wanted = kinds();
+        assert_eq!(next(&wanted, made(0, 0), SOON), Next::Make(run.clone()));
+        assert_eq!(next(&wanted, made(1, 0), SOON), Next::Make(build));
+        assert_eq!(next(&wanted, made(1, 1), SOON), Next::Wait(Some(PAUSE - SOON)));
+        assert_eq!(next(&wanted, made(1, 1), PAUSE), Next::Make(run));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_given_back_and_nothing_made_until_somebody_does() {
+        let wanted = kinds();
+        assert_eq!(next(&wanted, |_| 2, SOON), Next::Wait(Some(IDLE - SOON)));
+        assert_eq!(next(&wanted, |_| 2, IDLE), Next::GiveBack);
+        assert_eq!(next(&[], |_| 0, IDLE * 2), Next::Wait(None));
+    }
+}
