@@ -27,6 +27,8 @@ use crate::roots::Root;
 const ANSWER: Duration = Duration::from_secs(20);
 /// How long a jail may take to clean up after its socket was closed.
 const LEAVE: Duration = Duration::from_secs(10);
+/// Commands that were released and whose sandboxes are still being destroyed, at most, before another begins.
+const UNRELEASED: usize = 2;
 /// A judged program is compiled in one kind of sandbox and runs in another.
 const KINDS: usize = 2;
 /// What is kept of a jail's stderr, for the evidence when it dies.
@@ -41,7 +43,9 @@ pub(crate) struct JailProcess {
     process: Option<Process>,
     last_words: LastWords,
     /// What it has sandboxes ready for, the latest first. Their images stay on disk.
-    ready: VecDeque<Used>,
+    ready: VecDeque<Arc<Used>>,
+    /// Of released commands whose sandboxes are not gone yet, the earliest first.
+    unreleased: VecDeque<Arc<Used>>,
 }
 
 /// A root that a command had, and what its sandbox was made for.
@@ -108,7 +112,8 @@ impl JailProcess {
             .map_err(|source| JailError::Spawn { source })?;
         let last_words = LastWords::listen(setup.jail, child.stderr.take());
         let process = Some(Process { child, _uids: uids });
-        let mut jail = Self { number: setup.jail, socket, process, last_words, ready: VecDeque::new() };
+        let (ready, unreleased) = (VecDeque::new(), VecDeque::new());
+        let mut jail = Self { number: setup.jail, socket, process, last_words, ready, unreleased };
         jail.configure(setup).await?;
         Ok(jail)
     }
@@ -137,8 +142,48 @@ impl JailProcess {
         self.send(&Request::Kill(reason), &[]).await
     }
 
-    /// The next thing the jail tells. Dropping the future loses nothing.
+    /// The next thing the jail tells of a command. Dropping the future loses nothing.
     pub(crate) async fn next(&mut self) -> Result<(Reply, Vec<OwnedFd>), JailError> {
+        loop {
+            match self.receive().await? {
+                (Reply::Released, _) if self.unreleased.pop_front().is_some() => {}
+                told => return Ok(told),
+            }
+        }
+    }
+
+    /// Lets the jail destroy what is left of the last command, and has it make sandboxes for the next of its kind. The next may
+    /// begin at once; this waits only for sandboxes of earlier commands that are slow to go.
+    pub(crate) async fn release(&mut self, used: Used) -> Result<(), JailError> {
+        let used = Arc::new(used);
+        self.send(&Request::Release, &[]).await?;
+        self.unreleased.push_back(Arc::clone(&used));
+        self.ready.retain(|earlier| earlier.kind != used.kind);
+        self.ready.push_front(used);
+        self.ready.truncate(KINDS);
+        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
+        self.send(&Request::KeepReady(kinds), &[]).await?;
+        while self.unreleased.len() > UNRELEASED {
+            self.released().await?;
+        }
+        Ok(())
+    }
+
+    async fn released(&mut self) -> Result<(), JailError> {
+        let (reply, _descriptors) = self.next_in_time().await?;
+        match reply {
+            Reply::Released => {
+                self.unreleased.pop_front();
+                Ok(())
+            }
+            // A kill that crossed the end, or a last sample.
+            Reply::Progress { .. } => Ok(()),
+            Reply::Failed(failure) => Err(JailError::Unable(failure)),
+            reply => Err(out_of_turn(&reply)),
+        }
+    }
+
+    async fn receive(&mut self) -> Result<(Reply, Vec<OwnedFd>), JailError> {
         let received = self
             .socket
             .async_io(Interest::READABLE, || {
@@ -150,29 +195,6 @@ impl JailProcess {
             Ok(None) => Err(self.died().await),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(self.died().await),
             Err(source) => Err(JailError::Receive { source }),
-        }
-    }
-
-    /// Lets the jail destroy what is left of the last command, waits until it has, and has it make sandboxes for the next of its kind.
-    pub(crate) async fn release(&mut self, used: Used) -> Result<(), JailError> {
-        self.send(&Request::Release, &[]).await?;
-        self.released().await?;
-        self.ready.retain(|earlier| earlier.kind != used.kind);
-        self.ready.push_front(used);
-        self.ready.truncate(KINDS);
-        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
-        self.send(&Request::KeepReady(kinds), &[]).await
-    }
-
-    async fn released(&mut self) -> Result<(), JailError> {
-        loop {
-            match self.next_in_time().await? {
-                Reply::Released => return Ok(()),
-                // A kill that crossed the end, or a last sample.
-                Reply::Progress { .. } => {}
-                Reply::Failed(failure) => return Err(JailError::Unable(failure)),
-                reply => return Err(out_of_turn(&reply)),
-            }
         }
     }
 
@@ -195,16 +217,16 @@ impl JailProcess {
 
     async fn configure(&mut self, setup: Setup) -> Result<(), JailError> {
         self.send(&Request::Configure(setup), &[]).await?;
-        match self.next_in_time().await? {
+        match self.next_in_time().await?.0 {
             Reply::Ready => Ok(()),
             Reply::Failed(failure) => Err(JailError::Unable(failure)),
             reply => Err(out_of_turn(&reply)),
         }
     }
 
-    async fn next_in_time(&mut self) -> Result<Reply, JailError> {
-        match tokio::time::timeout(ANSWER, self.next()).await {
-            Ok(reply) => reply.map(|(reply, _descriptors)| reply),
+    async fn next_in_time(&mut self) -> Result<(Reply, Vec<OwnedFd>), JailError> {
+        match tokio::time::timeout(ANSWER, self.receive()).await {
+            Ok(reply) => reply,
             Err(_elapsed) => Err(JailError::Silent(ANSWER)),
         }
     }

@@ -3,7 +3,7 @@
 //! A step holds one slot and, for each command beyond its first, one extra jail; both are bounded. A jail that failed
 //! is never used again: it is destroyed, its cgroups are swept, and the next user of its place gets a new one.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -50,7 +50,8 @@ pub(crate) struct Slots {
 
 #[derive(Debug)]
 struct Idle {
-    free_slots: BTreeSet<usize>,
+    /// The one that was left first comes first: its jail had the most time to get ready again.
+    free_slots: VecDeque<usize>,
     slot_jails: Vec<Option<JailProcess>>,
     extra_jails: Vec<JailProcess>,
 }
@@ -141,7 +142,7 @@ impl Slots {
 
     fn take_idle(&self, commands: usize) -> (usize, Option<JailProcess>, Vec<JailProcess>) {
         let mut idle = self.idle.lock().expect("no holder of this lock panics");
-        let slot = idle.free_slots.pop_first().expect("a permit stands for a free slot");
+        let slot = idle.free_slots.pop_front().expect("a permit stands for a free slot");
         let slot_jail = idle.slot_jails[slot].take();
         let keep = idle.extra_jails.len().saturating_sub(commands - 1);
         (slot, slot_jail, idle.extra_jails.split_off(keep))
@@ -235,7 +236,7 @@ impl StepJails {
 impl Drop for StepJails {
     fn drop(&mut self) {
         // The permits are dropped after this, so whoever gets one finds the slot free.
-        self.slots.idle.lock().expect("no holder of this lock panics").free_slots.insert(self.slot);
+        self.slots.idle.lock().expect("no holder of this lock panics").free_slots.push_back(self.slot);
     }
 }
 

@@ -282,8 +282,9 @@ fn is_exiting(stat: &str) -> bool {
 fn end(prepared: &Prepared) -> Result<End, Failure> {
     let (group, command) = (&prepared.group, &prepared.expecting.child);
     let left_running = left_running(command, group);
-    // Both, whatever could not be counted or killed.
-    kill(&prepared.sandbox.init).and(group.kill())?;
+    // Both, whatever could not be counted or killed. Nothing comes into a group that is empty.
+    let emptied = if group.populated()? { group.kill() } else { Ok(()) };
+    kill(&prepared.sandbox.init).and(emptied)?;
     let reaped = process::wait4(command.pid).map_err(Failure::of("reap_command", "reap the command"))?;
     wait_until_empty(group)?;
     Ok(End { reaped, left_running: left_running? })

@@ -1,9 +1,10 @@
 //! The jail's main loop: one worker, one plan at a time, from `Configure` to the end of the socket.
 //!
-//! It must never keep anything of a command beyond `Release`, and never report `Released` while something is left: a
-//! jail that could not clean up says so and ends, and the worker starts another.
+//! Between plans it makes sandboxes in advance and buries those that were released. It must never report `Released` while something is
+//! left of them: a jail that could not clean up says so and ends, and the worker starts another.
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::execution::{self, Ran};
 use crate::layers::Missing;
 use crate::own_pids;
 use crate::plan::{Plan, SandboxKind};
-use crate::prepared::{Next, NotMade, Prepared, Ready};
+use crate::prepared::{Dying, Next, NotMade, Prepared, Ready};
 use crate::report::{Failure, FileFound};
 use crate::sandbox::command::Recording;
 use crate::seccomp::Profiles;
@@ -27,6 +28,11 @@ use crate::standing::Standing;
 use crate::supervise::{Worker, unix_us};
 use crate::sys::process;
 use crate::wire::{self, Reply, Request, Setup};
+
+/// Released sandboxes that the kernel takes down beside the next command, at most.
+const MOST_DYING: usize = 2;
+/// How often those are reaped that a job made children of this process, while a sandbox dies: it cannot before they are.
+const STRAYS: Duration = Duration::from_millis(5);
 
 /// Runs the jail on descriptor 0, a SOCK_SEQPACKET socket to the worker. Call it before any thread exists.
 ///
@@ -58,9 +64,20 @@ pub(crate) struct Jail {
     ready: Ready,
     /// Of a finished command, until `Release`.
     held: Option<Prepared>,
+    /// Those that were released, the earliest first.
+    dying: VecDeque<Dying>,
     /// Counted when the first command was released, and with the first ready sandbox.
     descriptors_when_idle: Option<usize>,
     descriptors_of_ready: Option<usize>,
+}
+
+/// What the jail found while it waited for its worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    Asked,
+    /// A released sandbox is gone.
+    Over,
+    InVain,
 }
 
 fn serve() -> Result<(), Failure> {
@@ -74,9 +91,10 @@ fn serve() -> Result<(), Failure> {
         }
     };
     let served = jail.reply(&Reply::Ready).and_then(|()| jail.serve());
-    let given_back = jail.ready.give_back();
-    let released =
-        jail.held.take().into_iter().chain(given_back).map(Prepared::destroy).fold(Ok(()), Result::and);
+    let standing = jail.held.take().into_iter().chain(jail.ready.give_back());
+    let abandoned: Vec<_> = standing.map(Prepared::abandon).collect();
+    let dying = jail.dying.drain(..).map(Ok).chain(abandoned);
+    let released = dying.map(|dying| dying.and_then(Dying::bury)).fold(Ok(()), Result::and);
     jail.hierarchies.remove_parent(&jail.setup.cgroup_name);
     served.and(released)
 }
@@ -138,6 +156,7 @@ impl Jail {
             made: 0,
             ready: Ready::new(),
             held: None,
+            dying: VecDeque::new(),
             descriptors_when_idle: None,
             descriptors_of_ready: None,
         })
@@ -145,7 +164,7 @@ impl Jail {
 
     fn serve(&mut self) -> Result<(), Failure> {
         loop {
-            self.make_ready()?;
+            self.while_nobody_asks()?;
             let request = wire::receive::<Request>(self.socket.as_fd(), RecvFlags::empty());
             match request.map_err(protocol)? {
                 None => return Ok(()),
@@ -173,35 +192,52 @@ impl Jail {
         }
     }
 
-    /// Until somebody asks for anything. Never beside a sandbox that still has a job's files.
-    fn make_ready(&mut self) -> Result<(), Failure> {
+    /// Buries what was released, and makes sandboxes ready. Not beside one that still has a job's files for the worker.
+    fn while_nobody_asks(&mut self) -> Result<(), Failure> {
         while self.held.is_none() {
-            let wait = match self.ready.next(Instant::now()) {
-                Next::Wait(wait) => wait,
-                Next::Make(_) | Next::GiveBack => Some(Duration::ZERO),
-            };
-            if self.is_asked_within(wait)? {
-                return Ok(());
-            }
-            match self.ready.next(Instant::now()) {
-                Next::Make(kind) => self.make_one_ready(&kind)?,
-                Next::GiveBack => {
-                    let all = self.ready.give_back();
-                    all.into_iter().try_for_each(Prepared::destroy)?;
-                }
-                Next::Wait(_) => {}
+            let next = self.ready.next(Instant::now());
+            let patience = if let Next::Wait(patience) = next { patience } else { Some(Duration::ZERO) };
+            match self.wait(patience)? {
+                Waited::Asked => return Ok(()),
+                Waited::Over => self.bury_the_first()?,
+                Waited::InVain => self.prepare(next)?,
             }
         }
         Ok(())
     }
 
-    fn is_asked_within(&self, wait: Option<Duration>) -> Result<bool, Failure> {
-        let timeout = wait
+    fn wait(&self, patience: Option<Duration>) -> Result<Waited, Failure> {
+        let first = self.dying.front().map(|dying| &dying.init.pidfd);
+        let patience =
+            first.map_or(patience, |_| Some(patience.map_or(STRAYS, |longest| longest.min(STRAYS))));
+        let timeout = patience
             .map(|wait| Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) });
-        let mut asked = [PollFd::new(&self.socket, PollFlags::IN)];
-        rustix::io::retry_on_intr(|| rustix::event::poll(&mut asked, timeout.as_ref()))
-            .map(|ready| ready > 0)
-            .map_err(Failure::of("poll", "wait for the worker"))
+        let mut fds: Vec<_> = [Some(&self.socket), first]
+            .into_iter()
+            .flatten()
+            .map(|fd| PollFd::new(fd, PollFlags::IN))
+            .collect();
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut fds, timeout.as_ref()))
+            .map_err(Failure::of("poll", "wait for the worker"))?;
+        let is_ready = |at: usize| fds.get(at).is_some_and(|fd| !fd.revents().is_empty());
+        if is_ready(0) {
+            return Ok(Waited::Asked);
+        }
+        if is_ready(1) {
+            return Ok(Waited::Over);
+        }
+        if first.is_some() {
+            process::reap_strays().map_err(Failure::of("reap_strays", "reap a job's processes"))?;
+        }
+        Ok(Waited::InVain)
+    }
+
+    fn prepare(&mut self, next: Next) -> Result<(), Failure> {
+        match next {
+            Next::Make(kind) => self.make_one_ready(&kind),
+            Next::GiveBack => self.ready.give_back().into_iter().try_for_each(Prepared::destroy),
+            Next::Wait(_) => Ok(()),
+        }
     }
 
     /// Where it fails, the next plan finds out why, from nothing, and somebody hears of it.
@@ -273,8 +309,26 @@ impl Jail {
     }
 
     fn release(&mut self) -> Result<(), Failure> {
-        let released = self.held.take().map_or(Ok(()), Prepared::destroy);
-        match released.and_then(|()| self.check_nothing_is_left()) {
+        let Some(held) = self.held.take() else {
+            // Its set-up failed and left nothing; answers keep their order.
+            while !self.dying.is_empty() {
+                self.bury_the_first()?;
+            }
+            return self.reply(&Reply::Released);
+        };
+        match held.abandon() {
+            Ok(dying) => self.dying.push_back(dying),
+            Err(failure) => return self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
+        }
+        while self.dying.len() > MOST_DYING || self.dying.front().is_some_and(Dying::is_over) {
+            self.bury_the_first()?;
+        }
+        Ok(())
+    }
+
+    fn bury_the_first(&mut self) -> Result<(), Failure> {
+        let buried = self.dying.pop_front().map_or(Ok(()), Dying::bury);
+        match buried.and_then(|()| self.check_nothing_is_left()) {
             Ok(()) => self.reply(&Reply::Released),
             Err(failure) => self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
         }
@@ -294,8 +348,12 @@ impl Jail {
         wire::send(self.socket.as_fd(), reply, &[], SendFlags::empty()).map_err(protocol)
     }
 
-    /// No child and no descriptor but those of ready sandboxes, beside what there was after the first command.
+    /// No child and no descriptor but those of ready sandboxes, beside what there was after the first command. While another
+    /// sandbox dies nobody can tell: it is looked at when the last of them is gone.
     fn check_nothing_is_left(&mut self) -> Result<(), Failure> {
+        if !self.dying.is_empty() {
+            return Ok(());
+        }
         let ready = self.ready.all();
         let known: Vec<Pid> = ready.iter().flat_map(Prepared::processes).map(|child| child.pid).collect();
         let children = match process::children()? {

@@ -55,7 +55,10 @@ impl Prepared {
         };
         match command::wait_in(&jail.base, &sandbox, &group, kind.writes, &jail.profiles, &jail.missing) {
             Ok(expecting) => Ok(Self { kind: kind.clone(), name, group, sandbox, expecting }),
-            Err(failure) => Err(NotMade { failure, left_behind: destroy(None, sandbox, group).err() }),
+            Err(failure) => {
+                let left_behind = Dying::of(None, sandbox, group).and_then(Dying::bury).err();
+                Err(NotMade { failure, left_behind })
+            }
         }
     }
 
@@ -65,10 +68,15 @@ impl Prepared {
         processes.into_iter().all(|child| !process::has_ended(child))
     }
 
-    /// Nothing is left of it, whatever was done with it.
-    pub(crate) fn destroy(self) -> Result<(), Failure> {
+    /// Kills what is in it, whatever was done with it. Its files go at once; the rest when the kernel is done.
+    pub(crate) fn abandon(self) -> Result<Dying, Failure> {
         let Self { group, sandbox, expecting, .. } = self;
-        destroy(Some(&expecting.child), sandbox, group)
+        Dying::of(Some(&expecting.child), sandbox, group)
+    }
+
+    /// Nothing is left of it.
+    pub(crate) fn destroy(self) -> Result<(), Failure> {
+        self.abandon()?.bury()
     }
 
     pub(crate) fn processes(&self) -> [&Child; 2] {
@@ -76,17 +84,39 @@ impl Prepared {
     }
 }
 
-/// The command first: init waits for every process of its pid namespace (zap_pid_ns_processes in kernel/pid_namespace.c). The
-/// group last: its memory is gone when the sandbox's files are.
-fn destroy(command: Option<&Child>, sandbox: Sandbox, group: Group) -> Result<(), Failure> {
-    // Both, whatever could not be killed.
-    sandbox::kill(&sandbox.init).and(group.kill())?;
-    if let Some(command) = command {
-        process::reap(command).map_err(Failure::of("reap_command", "reap the command"))?;
+/// What is left of a sandbox in which nothing runs any more, until the kernel has taken its namespaces down: that takes waiting (RCU
+/// grace periods in namespace_unlock, fs/namespace.c), and is done by init while it exits.
+pub(crate) struct Dying {
+    pub(crate) init: Child,
+    group: Group,
+}
+
+impl Dying {
+    /// The command must be reaped here: init waits for every process of its pid namespace (zap_pid_ns_processes in
+    /// kernel/pid_namespace.c).
+    fn of(command: Option<&Child>, sandbox: Sandbox, group: Group) -> Result<Self, Failure> {
+        let Sandbox { mounts, init } = sandbox;
+        let killed = sandbox::kill(&init);
+        // Nothing comes into a group that is empty.
+        let emptied = if group.populated()? { group.kill() } else { Ok(()) };
+        killed.and(emptied)?;
+        if let Some(command) = command {
+            process::reap(command).map_err(Failure::of("reap_command", "reap the command"))?;
+        }
+        drop(mounts);
+        Ok(Self { init, group })
     }
-    process::reap(&sandbox.init).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
-    drop(sandbox);
-    group.remove()
+
+    pub(crate) fn is_over(&self) -> bool {
+        process::has_ended(&self.init)
+    }
+
+    /// Waits until nothing is left. The group last: its memory is gone when the sandbox's files are.
+    pub(crate) fn bury(self) -> Result<(), Failure> {
+        let Self { init, group } = self;
+        process::reap(&init).map_err(Failure::of("reap_init", "reap the sandbox's init"))?;
+        group.remove()
+    }
 }
 
 /// The sandboxes that a jail has ready.

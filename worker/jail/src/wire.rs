@@ -1,8 +1,9 @@
 //! The socket between worker and jail: one SOCK_SEQPACKET datagram per message, postcard inside, descriptors beside.
 //!
 //! States of the dialogue, seen from the worker: `Configure` -> `Ready | Failed`; then, again and again,
-//! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `Released` -> `KeepReady`?. `Kill` may be sent at
-//! any time after `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
+//! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `KeepReady`?. For each `Release` there is one
+//! `Released`, in their order, but perhaps only in the middle of the next command's dialogue: nothing has to wait while the kernel takes a
+//! sandbox down. `Kill` may be sent at any time after `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
 //! kills its sandbox, cleans up and exits.
 //!
 //! Trust: the jail believes its worker, who owns the host's side; plans are still checked, against mistakes. Nobody in a
@@ -28,7 +29,7 @@ use crate::plan::{CustomProfile, Plan, SandboxKind};
 use crate::report::{Failure, Report};
 
 /// A longer message travels in a sealed memfd, as the first descriptor of an otherwise empty frame.
-pub const MAX_INLINE_BYTES: usize = 64 * 1024;
+pub const MAX_INLINE_BYTES: usize = 8 * 1024;
 /// The kernel's SCM_MAX_FD: more descriptors in one message are EINVAL (unix(7)).
 pub const MAX_DESCRIPTORS: usize = 253;
 /// Longest message at all: a plan of 128 KiB arguments and a few hundred paths stays far below.
@@ -46,7 +47,7 @@ pub enum Request {
     /// The same, with every call recorded, which is slower: `Learned` comes before `Finished`.
     Learn(Box<Plan>),
     Kill(KillReason),
-    /// The worker has closed every descriptor that came with the report: destroy what is left.
+    /// The worker has closed every descriptor that came with the report: destroy what is left. The next plan may follow at once.
     Release,
     /// Have sandboxes of these kinds ready, the first of them most of all, and of no others. Nothing is answered; the images must
     /// stay on disk until something else is asked for, or the jail is gone.
@@ -108,7 +109,7 @@ pub enum Reply {
     Finished(Box<Report>),
     /// Set-up or supervision failed; a `Release` is still expected when a plan was running.
     Failed(Failure),
-    /// Everything of the last command is gone: processes, mounts, cgroups.
+    /// Everything of the earliest command that was released and not answered yet is gone: processes, mounts, cgroups.
     Released,
 }
 

@@ -138,10 +138,11 @@ pub(super) fn read_all(file: BorrowedFd<'_>) -> Result<String, Errno> {
     let mut part = [0u8; 4096];
     loop {
         let count = pread(file, &mut part, text.len() as u64)?;
-        if count == 0 {
+        text.extend_from_slice(&part[..count]);
+        // The kernel gives a page less one record at most (seq_read_iter in fs/seq_file.c), and no record is half a page long.
+        if count < part.len() / 2 {
             return String::from_utf8(text).map_err(|_| Errno::ILSEQ);
         }
-        text.extend_from_slice(&part[..count]);
     }
 }
 

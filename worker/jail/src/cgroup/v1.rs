@@ -64,6 +64,7 @@ pub(super) struct Group {
     swap_on: bool,
     /// Once the limits are known.
     quota_us: Option<u64>,
+    memory_limit: u64,
 }
 
 #[derive(Debug)]
@@ -183,6 +184,7 @@ impl Hierarchies {
             cpus: cpus.to_vec(),
             swap_on: self.swap_on,
             quota_us: None,
+            memory_limit: u64::MAX,
             memory_top: Rc::clone(&self.memory_top),
             // Last: nothing that can fail may come after it, as undoing knows the v1 groups only.
             unified: self.unified.as_ref().map(|root| Unified::create(root, &builder.path)).transpose()?,
@@ -211,6 +213,7 @@ impl Hierarchies {
 impl Group {
     pub(super) fn limit(&mut self, limits: &Limits) -> Result<Room, Failure> {
         self.quota_us = cpu_quota_us(limits, &self.cpus);
+        self.memory_limit = limits.memory_bytes.get();
         self.pids.write("pids.max", &pids_max(limits)).map_err(limiting("pids.max"))?;
         limit_memory(&self.memory, limits, self.swap_on)
     }
@@ -313,12 +316,13 @@ impl Group {
     }
 
     pub(super) fn usage(&self) -> Result<GroupUsage, Errno> {
+        let peak = number(&self.memory.read("memory.max_usage_in_bytes")?)?;
         let mut usage = GroupUsage {
-            peak_memory_bytes: optional_number(self.memory.read_optional("memory.max_usage_in_bytes")?)?,
+            peak_memory_bytes: Some(peak),
             peak_pids: optional_number(self.pids.read_optional("pids.peak")?)?,
             oom_kills: self.oom_kills()?,
             pids_refused: self.pids_refused()?,
-            shortage: self.shortage()?,
+            shortage: self.shortage(peak)?,
             ..GroupUsage::default()
         };
         let sampled = self.cpuacct.read("cpuacct.stat")?;
@@ -335,11 +339,9 @@ impl Group {
         Ok(usage)
     }
 
-    fn shortage(&self) -> Result<Option<Shortage>, Errno> {
-        let limit = number(&self.memory.read("memory.limit_in_bytes")?)?;
-        let peak = number(&self.memory.read("memory.max_usage_in_bytes")?)?;
+    fn shortage(&self, peak: u64) -> Result<Option<Shortage>, Errno> {
         // memory.failcnt stays 0 here where the limit with swap is the same; a large folio may just not have fitted.
-        if peak < limit - limit / 16 {
+        if peak < self.memory_limit - self.memory_limit / 16 {
             return Ok(None);
         }
         // PSI belongs to the unified hierarchy, without any controller too.

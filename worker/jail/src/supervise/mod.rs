@@ -103,6 +103,9 @@ pub(crate) fn watch(
     listener: Option<BorrowedFd<'_>>,
 ) -> Result<Seen, Failure> {
     post.group.throttle()?;
+    // A control file that was never read counts as changed (kernfs_generic_poll in fs/kernfs/file.c), and would have the counters
+    // read again and again for nothing.
+    post.group.clear_watch();
     let cpu_before_us = post.group.cpu_us()?;
     let started = Instant::now();
     let seen = Seen { started_us: unix_us(), cpu_before_us, ..Seen::default() };

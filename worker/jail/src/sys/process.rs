@@ -93,8 +93,8 @@ pub(crate) fn has_ended(child: &Child) -> bool {
     !matches!(rustix::io::retry_on_intr(|| poll(&mut ready, Some(&now))), Ok(0))
 }
 
-/// However they signal their end (`__WALL`).
-fn reap_strays() -> Result<(), Errno> {
+/// Reaps every child that has ended, however it signals its end (`__WALL`): a job can make children of the jail.
+pub(crate) fn reap_strays() -> Result<(), Errno> {
     loop {
         let flags = libc::__WALL | libc::WNOHANG;
         // SAFETY: wait4 takes null pointers for what is not wanted.
