@@ -35,10 +35,11 @@ pub(super) fn unified_group(proc_self_cgroup: &str) -> Option<&str> {
     proc_self_cgroup.lines().find_map(|line| line.strip_prefix("0::"))
 }
 
-/// `path` as seen below a mount whose top is `root`, without leading `/`; `None` when it is not below.
+/// `path` as seen below a mount whose top is `root`, relative; `None` when it is not below.
 pub(super) fn below<'path>(root: &str, path: &'path str) -> Option<&'path str> {
     let rest = if root == "/" { path } else { path.strip_prefix(root)? };
     match rest.strip_prefix('/') {
+        Some(absolute) if absolute.starts_with('/') => None,
         Some(relative) if relative.split('/').all(|part| part != "..") => Some(relative),
         None if rest.is_empty() => Some(""),
         _ => None,
@@ -117,6 +118,7 @@ mod tests {
         assert_eq!(below("/docker/abc", "/docker/abc/x"), Some("x"));
         assert_eq!(below("/docker/abc", "/docker/abcd"), None);
         assert_eq!(below("/", "/../other"), None);
+        assert_eq!(below("/", "//etc"), None);
         // The mount of an outer cgroup namespace, seen from an inner one.
         assert_eq!(below("/../..", "/"), None);
     }
