@@ -232,14 +232,15 @@ fn inspect_first(
     prepared: &Prepared,
     listener: Option<&OwnedFd>,
 ) -> Result<(), Failure> {
-    if jail.inspected.get() {
+    let network = prepared.kind.network;
+    if jail.inspected.borrow().contains(&network) {
         return Ok(());
     }
     let group = format!("{}/{}", jail.setup.cgroup_name, prepared.name);
     let command = &prepared.expecting.child;
     let waiting = inspect::Waiting { command, listener: listener.map(AsFd::as_fd), group: &group };
     inspect::inspect(jail, plan, &prepared.sandbox, &waiting)?;
-    jail.inspected.set(true);
+    jail.inspected.borrow_mut().push(network);
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::landlock;
-use crate::plan::{Owner, Plan, Writes};
+use crate::plan::{Network, Owner, Plan, Writes};
 use crate::standing::Standing;
 
 /// Every step of carrying a plan out, and what its author may not have meant.
@@ -95,7 +95,12 @@ impl Plan {
         add(
             steps,
             "clone_init",
-            "clone init into own user, pid, mount, network, ipc, uts and cgroup namespaces".to_owned(),
+            match self.profile.network() {
+                Network::Fresh => "clone init into own user, pid, mount, network, ipc, uts and cgroup namespaces".to_owned(),
+                Network::Kept => {
+                    "clone init into own user, pid, mount, ipc, uts and cgroup namespaces, and the jail's empty network".to_owned()
+                }
+            },
         );
         add(
             steps,

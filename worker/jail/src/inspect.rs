@@ -50,8 +50,11 @@ pub(crate) fn inspect(
     waiting: &Waiting<'_>,
 ) -> Result<(), Failure> {
     let (command, init) = (Proc(waiting.command.pid), Proc(sandbox.init.pid));
-    namespaces(&command.namespaces()?, &own_namespaces()?, Whose::Command)?;
-    namespaces(&init.namespaces()?, &own_namespaces()?, Whose::Init)?;
+    let theirs = [(command.namespaces()?, Whose::Command), (init.namespaces()?, Whose::Init)];
+    for (theirs, whose) in theirs {
+        namespaces(&theirs, &own_namespaces()?, whose)?;
+        not_of_the_host(&theirs, jail.network.started_in(), whose)?;
+    }
     let status = command.read("status")?;
     let ids = jail.base.ids();
     privileges(&status, ids.command(), Whose::Command)?;
@@ -153,6 +156,15 @@ fn namespaces(theirs: &[String; 7], ours: &[String; 7], whose: Whose) -> Result<
             let detail = format!("{} is in the jail's own {name} namespace", whose.word());
             return Err(Failure::new("namespaces", 0, detail));
         }
+    }
+    Ok(())
+}
+
+/// The jail itself has left that one.
+fn not_of_the_host(theirs: &[String; 7], network: &str, whose: Whose) -> Result<(), Failure> {
+    if theirs.iter().any(|namespace| namespace == network) {
+        let detail = format!("{} is in the host's network namespace", whose.word());
+        return Err(Failure::new("namespaces", 0, detail));
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 //! Between plans it makes sandboxes in advance and buries those that were released. It must never report `Released` while something is
 //! left of them: a jail that could not clean up says so and ends, and the worker starts another.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -18,8 +18,9 @@ use crate::cgroup::Hierarchies;
 use crate::evidence::KernelLog;
 use crate::execution::{self, Ran};
 use crate::layers::Missing;
+use crate::network::Network;
 use crate::own_pids;
-use crate::plan::{Plan, SandboxKind};
+use crate::plan::{self, Plan, SandboxKind};
 use crate::prepared::{Dying, Next, NotMade, Prepared, Ready};
 use crate::report::{Failure, FileFound};
 use crate::sandbox::command::Recording;
@@ -52,12 +53,15 @@ pub(crate) struct Jail {
     pub(crate) socket: OwnedFd,
     pub(crate) setup: Setup,
     pub(crate) base: Base,
+    pub(crate) network: Network,
+    /// An ordered command was in the kept network since that was last found empty.
+    network_was_used: bool,
     pub(crate) hierarchies: Hierarchies,
     pub(crate) missing: Missing,
     /// Where it can be read.
     pub(crate) kernel_log: Option<KernelLog>,
-    /// Whether a command of this jail was found to be confined as it should be.
-    pub(crate) inspected: Cell<bool>,
+    /// Those among whose sandboxes a command was found to be confined as it should be.
+    pub(crate) inspected: RefCell<Vec<plan::Network>>,
     pub(crate) profiles: Profiles,
     /// Sandboxes made so far.
     made: u64,
@@ -141,6 +145,7 @@ impl Jail {
             own_pids::enter()?;
         }
         let base = Base::enter(setup.uid_base, standing)?;
+        let network = Network::enter()?;
         let socket = rustix::io::fcntl_dupfd_cloexec(socket, 3)
             .map_err(Failure::of("stdin", "keep the worker's socket"))?;
         let profiles = Profiles::compile(&setup.profiles)?;
@@ -148,10 +153,12 @@ impl Jail {
             socket,
             setup,
             base,
+            network,
+            network_was_used: false,
             hierarchies,
             missing,
             kernel_log,
-            inspected: Cell::new(false),
+            inspected: RefCell::default(),
             profiles,
             made: 0,
             ready: Ready::new(),
@@ -271,6 +278,7 @@ impl Jail {
         for kind in &kinds {
             kind.check().map_err(|error| Failure::new("plan", 0, error.to_string()))?;
         }
+        let kinds = kinds.into_iter().map(|kind| self.within_reach(kind)).collect();
         self.ready.want(kinds).into_iter().try_for_each(Prepared::destroy)
     }
 
@@ -283,7 +291,10 @@ impl Jail {
     ) -> Result<Worker, Failure> {
         let accepted_us = unix_us();
         let ran = execution::check(self, plan, descriptors).map_err(NotMade::from).and_then(|descriptors| {
-            let prepared = self.take_or_make(&plan.kind())?;
+            self.settle_network()?;
+            let kind = self.within_reach(plan.kind());
+            let prepared = self.take_or_make(&kind)?;
+            self.network_was_used |= kind.network == plan::Network::Kept;
             execution::run(self, prepared, plan, descriptors, recording, accepted_us)
         });
         match ran {
@@ -302,6 +313,21 @@ impl Jail {
         }
     }
 
+    /// Where calls may go unfiltered nobody knows what sockets a command has.
+    fn within_reach(&self, kind: SandboxKind) -> SandboxKind {
+        if self.missing.holds_calls() { kind } else { SandboxKind { network: plan::Network::Fresh, ..kind } }
+    }
+
+    /// Gives the kept network up where the last command left a socket in it. Nothing of that command runs any more.
+    fn settle_network(&mut self) -> Result<(), Failure> {
+        if self.network_was_used && !self.network.is_empty()? {
+            self.network.renew()?;
+            self.ready.take_those_in_kept().into_iter().try_for_each(Prepared::destroy)?;
+        }
+        self.network_was_used = false;
+        Ok(())
+    }
+
     fn take_or_make(&mut self, kind: &SandboxKind) -> Result<Prepared, NotMade> {
         let (found, dead) = self.ready.take(kind);
         dead.into_iter().try_for_each(Prepared::destroy)?;
@@ -316,7 +342,7 @@ impl Jail {
             }
             return self.reply(&Reply::Released);
         };
-        match held.abandon() {
+        match held.abandon().and_then(|dying| self.settle_network().map(|()| dying)) {
             Ok(dying) => self.dying.push_back(dying),
             Err(failure) => return self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
         }

@@ -35,6 +35,11 @@ impl Missing {
         Ok(missing)
     }
 
+    /// Whether no command runs without its filter.
+    pub(crate) fn holds_calls(self) -> bool {
+        !self.seccomp && self.filters == FilterUse::Required
+    }
+
     pub(crate) fn id_mapping(self) -> IdMapping {
         if self.idmap { IdMapping::WherePossible } else { IdMapping::Required }
     }
@@ -67,6 +72,9 @@ pub fn layer_of(step: &str) -> Option<Layer> {
         }
         "base_unshare" | "base_private" | "enter_host_mounts" | "base_namespace" => {
             layer("mount namespace", AS_ROOT)
+        }
+        "own_network" | "kept_network" | "enter_network" | "leave_network" => {
+            layer("network namespace", AS_ROOT)
         }
         "hostname" => layer("uts namespace", AS_ROOT),
         "cgroup_namespace" => layer("cgroup namespace", AS_ROOT),

@@ -30,6 +30,7 @@ mod ids;
 mod inspect;
 mod jail;
 mod layers;
+mod network;
 mod own_pids;
 mod prepared;
 mod priority;

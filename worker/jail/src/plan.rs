@@ -39,11 +39,22 @@ pub struct Plan {
 pub struct SandboxKind {
     pub rootfs: Rootfs,
     pub writes: Writes,
+    pub network: Network,
+}
+
+/// The empty network namespace of a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// The jail's, which the next command may have too, where nothing was left in it: for profiles without any but local sockets.
+    Kept,
+    /// Its own.
+    Fresh,
 }
 
 impl Plan {
     pub fn kind(&self) -> SandboxKind {
-        SandboxKind { rootfs: self.rootfs.clone(), writes: self.profile.writes() }
+        let network = self.profile.network();
+        SandboxKind { rootfs: self.rootfs.clone(), writes: self.profile.writes(), network }
     }
 }
 
@@ -139,6 +150,14 @@ impl Profile {
             Self::Strict | Self::Default => Writes::Work,
             Self::Build => Writes::Root,
             Self::Custom { writes, .. } => *writes,
+        }
+    }
+
+    /// What an operator's profile allows is not known here.
+    pub fn network(&self) -> Network {
+        match self {
+            Self::Strict | Self::Default | Self::Build => Network::Kept,
+            Self::Custom { .. } => Network::Fresh,
         }
     }
 }

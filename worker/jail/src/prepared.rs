@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::cgroup::Group;
 use crate::jail::Jail;
-use crate::plan::SandboxKind;
+use crate::plan::{Network, SandboxKind};
 use crate::report::Failure;
 use crate::sandbox::command::{self, Expecting};
 use crate::sandbox::{self, Sandbox};
@@ -49,7 +49,8 @@ impl Prepared {
     pub(crate) fn make(jail: &Jail, kind: &SandboxKind, name: String) -> Result<Self, NotMade> {
         let cpus = &jail.setup.cpus;
         let group = jail.hierarchies.create(&jail.setup.cgroup_name, &name, cpus)?;
-        let sandbox = match sandbox::prepare(&jail.base, kind, jail.missing.id_mapping()) {
+        let network = (kind.network == Network::Kept).then_some(&jail.network);
+        let sandbox = match sandbox::prepare(&jail.base, network, kind, jail.missing.id_mapping()) {
             Ok(sandbox) => sandbox,
             Err(failure) => return Err(NotMade { failure, left_behind: group.remove().err() }),
         };
@@ -172,6 +173,14 @@ impl Ready {
         self.made.push(prepared);
     }
 
+    /// Those in the network that was kept.
+    #[must_use]
+    pub(crate) fn take_those_in_kept(&mut self) -> Vec<Prepared> {
+        let (in_kept, others) = self.made.drain(..).partition(|made| made.kind.network == Network::Kept);
+        self.made = others;
+        in_kept
+    }
+
     /// All of them, with no more to be made until something is wanted again.
     #[must_use]
     pub(crate) fn give_back(&mut self) -> Vec<Prepared> {
@@ -200,12 +209,16 @@ fn next(wanted: &[SandboxKind], made: impl Fn(&SandboxKind) -> usize, quiet: Dur
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Rootfs, Writes};
+    use crate::plan::{Network, Rootfs, Writes};
 
     const SOON: Duration = Duration::from_millis(1);
 
     fn kinds() -> [SandboxKind; 2] {
-        [Writes::Work, Writes::Root].map(|writes| SandboxKind { rootfs: Rootfs { parts: vec![] }, writes })
+        [Writes::Work, Writes::Root].map(|writes| SandboxKind {
+            rootfs: Rootfs { parts: vec![] },
+            writes,
+            network: Network::Kept,
+        })
     }
 
     #[test]

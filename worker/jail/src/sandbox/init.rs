@@ -11,6 +11,7 @@ use rustix::mount::MountAttrFlags;
 use rustix::process::{DumpableBehavior, Signal, WaitOptions};
 
 use crate::base::{Base, NEW_ROOT, mount_new, move_onto, pivot_into, write_id_maps};
+use crate::network::Network;
 use crate::report::Failure;
 use crate::standing::Standing;
 use crate::sys::clone::{Child, Cloned, Namespaces, clone3};
@@ -30,20 +31,29 @@ const NAMESPACE_LIMITS: [&str; 8] = ["user", "pid", "mnt", "net", "ipc", "uts", 
 /// takes all of the jail's user, 128 instances by default, from every other job (inc_ucount in kernel/ucount.c).
 const INOTIFY_LIMITS: [(&str, &str); 2] = [("instances", "8"), ("watches", "8192")];
 
-/// Clones init into new namespaces and waits until the sandbox stands.
-pub(crate) fn start(base: &Base, mounts: &Mounts) -> Result<Child, Failure> {
+/// Clones init into new namespaces, or all but a network's, and waits until the sandbox stands.
+pub(crate) fn start(base: &Base, mounts: &Mounts, network: Option<&Network>) -> Result<Child, Failure> {
     let (ours, theirs) = handshake::pair()?;
-    let cloned = clone3(Namespaces::SANDBOX, None)
-        .map_err(Failure::of("clone_init", "clone the sandbox's namespaces"))?;
-    let child = match cloned {
-        Cloned::Parent(child) => child,
-        Cloned::Child => {
+    let mut ours = Some(ours);
+    // The child never leaves this: it must not step back from the kept network, nor go on as a second jail.
+    let clone = |namespaces| {
+        let cloned = clone3(namespaces, None);
+        if let Ok(Cloned::Child) = cloned {
             let _exit = ExitOnUnwind;
-            drop(ours);
-            run(theirs, mounts, base.standing())
+            drop(ours.take());
+            run(theirs, mounts, base.standing());
         }
+        cloned
     };
-    drop(theirs);
+    let cloned = match network {
+        Some(network) => network.within_kept(|| clone(Namespaces::SANDBOX_IN_THIS_NETWORK))?,
+        None => clone(Namespaces::SANDBOX),
+    };
+    let child = match cloned.map_err(Failure::of("clone_init", "clone the sandbox's namespaces"))? {
+        Cloned::Parent(child) => child,
+        Cloned::Child => process::exit_now(70),
+    };
+    let ours = ours.expect("only the child takes it");
     let stands = write_id_maps(child.pid, base.ids()).and_then(|()| {
         handshake::tell(ours.as_fd())?;
         match handshake::hear(ours.as_fd())? {

@@ -19,6 +19,7 @@ use std::os::fd::AsFd;
 use rustix::process::Signal;
 
 use crate::base::{Base, IdMapping};
+use crate::network::Network;
 use crate::plan::SandboxKind;
 use crate::report::Failure;
 use crate::sys::clone::Child;
@@ -35,10 +36,15 @@ pub(crate) struct Sandbox {
     pub(crate) init: Child,
 }
 
-/// Makes the mounts and the first process.
-pub(crate) fn prepare(base: &Base, kind: &SandboxKind, mapping: IdMapping) -> Result<Sandbox, Failure> {
+/// Makes the mounts and the first process, in the network that is kept or in one of its own.
+pub(crate) fn prepare(
+    base: &Base,
+    network: Option<&Network>,
+    kind: &SandboxKind,
+    mapping: IdMapping,
+) -> Result<Sandbox, Failure> {
     let mut mounts = Mounts::make(base, kind, mapping)?;
-    let init = init::start(base, &mounts)?;
+    let init = init::start(base, &mounts, network)?;
     mounts.keep_only_tmpfs();
     Ok(Sandbox { mounts, init })
 }

@@ -17,11 +17,12 @@ impl Namespaces {
     pub(crate) const NONE: Self = Self(0);
     pub(crate) const USER: Self = Self(libc::CLONE_NEWUSER as u64);
     /// Everything a sandbox has of its own.
-    pub(crate) const SANDBOX: Self = Self(
+    pub(crate) const SANDBOX: Self = Self(Self::SANDBOX_IN_THIS_NETWORK.0 | libc::CLONE_NEWNET as u64);
+    /// But for a network.
+    pub(crate) const SANDBOX_IN_THIS_NETWORK: Self = Self(
         (libc::CLONE_NEWUSER
             | libc::CLONE_NEWPID
             | libc::CLONE_NEWNS
-            | libc::CLONE_NEWNET
             | libc::CLONE_NEWIPC
             | libc::CLONE_NEWUTS
             | libc::CLONE_NEWCGROUP) as u64,

@@ -102,7 +102,7 @@ fn names_that_a_job_chose_come_as_bytes_and_upset_nothing() {
         let hex: String = name.iter().map(|byte| format!("\\x{byte:02x}")).collect();
         // PR_SET_NAME, by its number.
         let script = format!("$name = qq({hex}); syscall(157, 15, $name) and exit 9; sleep 9");
-        let ran = jail.run(with_wall(Job::perl(&script), 200));
+        let ran = jail.run(with_wall(Job::perl(&script), 1000));
         assert_eq!(at_kill(&ran).shown[0].name, name, "{:?}", ran.report);
         assert_eq!(held_up(&ran).0, Activity::Sleeping);
     }

@@ -7,5 +7,6 @@ mod hostile;
 mod learn;
 mod leftovers;
 mod limits;
+mod network;
 mod ready;
 mod sandbox;

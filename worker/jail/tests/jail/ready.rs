@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kiln_jail::plan::{Profile, Rootfs, SandboxKind, Writes};
+use kiln_jail::plan::{Network, Profile, Rootfs, SandboxKind, Writes};
 use kiln_jail::report::{LimitKind, Outcome};
 use kiln_jail::wire::{Reply, Request};
 
@@ -11,7 +11,7 @@ use crate::leftovers::{groups_of, processes_of, wait_for_none};
 
 /// The kind that commands of this jail have unless they say otherwise.
 fn kind(jail: &Jail, writes: Writes) -> SandboxKind {
-    SandboxKind { rootfs: Rootfs { parts: jail.parts() }, writes }
+    SandboxKind { rootfs: Rootfs { parts: jail.parts() }, writes, network: Network::Kept }
 }
 
 fn keep_ready(jail: &Jail, kinds: &[SandboxKind]) {
