@@ -32,16 +32,17 @@ const NAMESPACE_LIMITS: [&str; 8] = ["user", "pid", "mnt", "net", "ipc", "uts", 
 const INOTIFY_LIMITS: [(&str, &str); 2] = [("instances", "8"), ("watches", "8192")];
 
 /// Clones init into new namespaces, or all but a network's, and waits until the sandbox stands.
-pub(crate) fn start(base: &Base, mounts: &Mounts, network: Option<&Network>) -> Result<Child, Failure> {
+pub(crate) fn start(base: &Base, mounts: &mut Mounts, network: Option<&Network>) -> Result<Child, Failure> {
     let (ours, theirs) = handshake::pair()?;
     let mut ours = Some(ours);
     // The child never leaves this: it must not step back from the kept network, nor go on as a second jail.
+    let theirs_to_mount = &*mounts;
     let clone = |namespaces| {
         let cloned = clone3(namespaces, None);
         if let Ok(Cloned::Child) = cloned {
             let _exit = ExitOnUnwind;
             drop(ours.take());
-            run(theirs, mounts, base.standing());
+            run(theirs, theirs_to_mount, base.standing());
         }
         cloned
     };
@@ -56,6 +57,7 @@ pub(crate) fn start(base: &Base, mounts: &Mounts, network: Option<&Network>) -> 
     let ours = ours.expect("only the child takes it");
     let stands = write_id_maps(child.pid, base.ids()).and_then(|()| {
         handshake::tell(ours.as_fd())?;
+        mounts.detach();
         match handshake::hear(ours.as_fd())? {
             Some(handshake::Message::Stands) => Ok(()),
             Some(handshake::Message::Failed(failure)) => Err(failure),

@@ -44,7 +44,7 @@ pub(crate) fn prepare(
     mapping: IdMapping,
 ) -> Result<Sandbox, Failure> {
     let mut mounts = Mounts::make(base, kind, mapping)?;
-    let init = init::start(base, &mounts, network)?;
+    let init = init::start(base, &mut mounts, network)?;
     mounts.keep_only_tmpfs();
     Ok(Sandbox { mounts, init })
 }

@@ -49,6 +49,8 @@ pub(crate) struct Mounts {
     pub(crate) tmpfs: OwnedFd,
     /// Of the tmpfs, for setting its limits.
     context: OwnedFd,
+    /// Until init has its own copy of the jail's mounts.
+    attached: Option<Attached>,
     pub(crate) layout: Occupied,
 }
 
@@ -85,8 +87,14 @@ impl Mounts {
         placed.extend(scratch.writable_places(&nodes)?);
         let layout =
             occupied(scratch.directory()).map_err(Failure::of("statvfs", "measure the sandbox's layout"))?;
-        let (tmpfs, context) = scratch.detach()?;
-        Ok(Self { root: Some(root), placed, tmpfs, context, layout })
+        let Scratch { context, directory, attached } = scratch;
+        Ok(Self { root: Some(root), placed, tmpfs: directory, context, attached: Some(attached), layout })
+    }
+
+    /// Takes the tmpfs, with every layer below it, out of the jail's own mount table. That waits for an RCU grace period (namespace_unlock
+    /// in fs/namespace.c): best while init has work to do.
+    pub(crate) fn detach(&mut self) {
+        self.attached = None;
     }
 
     /// The job's number of bytes and inodes, beside those of the layout.
@@ -152,7 +160,11 @@ impl Layering {
 struct Scratch {
     context: OwnedFd,
     directory: OwnedFd,
+    attached: Attached,
 }
+
+/// What is attached at [`SCRATCH`]. The jail's own table is small again when this is dropped, also where making the sandbox failed half-way.
+struct Attached;
 
 impl Scratch {
     /// As wide as its layout needs; [`Mounts::limit`] sets the true numbers.
@@ -166,8 +178,9 @@ impl Scratch {
             let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
             let mount = rustix::mount::fsmount(context.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, attributes)?;
             move_onto(mount.as_fd(), CWD, SCRATCH)?;
+            let attached = Attached;
             let directory = open_directory(CWD, SCRATCH)?;
-            Ok(Self { context, directory })
+            Ok(Self { context, directory, attached })
         };
         make().map_err(Failure::of("tmpfs", "mount the writable tmpfs"))
     }
@@ -200,17 +213,9 @@ impl Scratch {
         };
         bind_all().map_err(Failure::of("writable_places", "bind the sandbox's writable directories"))
     }
-
-    /// The overlays and binds hold what they need; descriptors of the root directory and of the context remain.
-    fn detach(self) -> Result<(OwnedFd, OwnedFd), Failure> {
-        let keep = |fd: &OwnedFd| rustix::io::fcntl_dupfd_cloexec(fd, 3);
-        let kept = keep(&self.directory).and_then(|directory| Ok((directory, keep(&self.context)?)));
-        kept.map_err(Failure::of("tmpfs", "keep the writable tmpfs by descriptor"))
-    }
 }
 
-impl Drop for Scratch {
-    /// With every layer below it. The jail's own table is small again, also where making the sandbox failed half-way.
+impl Drop for Attached {
     fn drop(&mut self) {
         let _ = rustix::mount::unmount(SCRATCH, UnmountFlags::DETACH);
     }
@@ -266,8 +271,7 @@ fn make_layers(
 
 /// Mounts overlay `index` over `lower` by path: layers given as descriptors are refused by kernels up to 6.12.
 ///
-/// The path lies in the scratch tmpfs, so that one umount takes them all: each waits for an RCU grace period
-/// (namespace_unlock in fs/namespace.c).
+/// The path lies in the scratch tmpfs, so that one umount takes them all.
 ///
 /// A plain bind would do for a part that is only read, but would show the host's path in /proc/self/mountinfo.
 fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, layering: Layering) -> Result<OwnedFd, Failure> {
