@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::ready::Demand;
 use super::{ProfileName, WorkerKey, WorkerName};
 
 #[derive(Debug)]
@@ -92,15 +93,15 @@ impl Fleet {
     }
 
     /// One that holds the inputs if possible, then the emptiest, then the one that waited longest. One that lacks a profile gets it only when
-    /// none has it, and then `avoid` only when it is alone.
+    /// none has it, and then the one to be avoided only when it is alone. Whether there is one depends on the demand alone.
     pub(super) fn choose(
         &self,
         preferred: &[WorkerName],
-        avoid: Option<&WorkerName>,
-        profiles: &[ProfileName],
+        demand: &Demand,
     ) -> Option<(WorkerKey, WorkerName)> {
-        let equipped = self.workers.values().any(|worker| worker.has(profiles));
-        let suits = |worker: &Worker| !equipped || worker.has(profiles);
+        let avoid = demand.avoid.as_ref();
+        let equipped = self.workers.values().any(|worker| worker.has(&demand.profiles));
+        let suits = |worker: &Worker| !equipped || worker.has(&demand.profiles);
         let mut suited = self.workers.values().filter(|worker| suits(worker));
         let others = suited.any(|worker| Some(&worker.name) != avoid && worker.slots > 0);
         self.workers

@@ -26,6 +26,7 @@ pub(super) struct Step {
     pub(super) last_attempt: u64,
     /// Who ran it last: the one that holds its outputs.
     pub(super) ran_on: Option<WorkerName>,
+    /// Sorted, each once.
     pub(super) needs_profiles: Vec<ProfileName>,
 }
 
@@ -69,7 +70,7 @@ impl Job {
                 attempts: 0,
                 last_attempt: 0,
                 ran_on: None,
-                needs_profiles: step.needs_profiles,
+                needs_profiles: each_once(step.needs_profiles),
             })
             .collect();
         Self { class: new.class, ticket, retry: new.retry, cancelled: false, output_sent: false, steps }
@@ -124,4 +125,10 @@ impl Job {
         }
         all_succeeded.then_some(Change::Ready(index))
     }
+}
+
+fn each_once(mut profiles: Vec<ProfileName>) -> Vec<ProfileName> {
+    profiles.sort();
+    profiles.dedup();
+    profiles
 }

@@ -355,7 +355,9 @@ impl Queue {
         let Some(job) = self.jobs.get_mut(&key) else { return };
         for change in job.settle() {
             match change {
-                job::Change::Ready(step) => self.ready.insert(job.order(key, step), None),
+                job::Change::Ready(step) => {
+                    self.ready.insert(job.order(key, step), &job.steps[step].needs_profiles, None);
+                }
                 job::Change::Skipped(step) => {
                     let (end, by) = (StepEnd::Skipped, EndedBy::Skipping);
                     effects.push(Effect::StepEnded { job: key, step, end, by });
@@ -408,7 +410,7 @@ impl Queue {
             return false;
         }
         step.lease(attempt.number);
-        self.ready.remove(order);
+        self.ready.remove(order, &step.needs_profiles);
         self.leases.insert(Lease { attempt, worker, holder: name.clone() }, deadline);
         self.fleet.take(worker);
         true
@@ -474,7 +476,7 @@ impl Queue {
         for step in 0..job.steps.len() {
             match job.steps[step].state {
                 StepState::Waiting | StepState::Ready => {
-                    self.ready.remove(job.order(key, step));
+                    self.ready.remove(job.order(key, step), &job.steps[step].needs_profiles);
                     job.steps[step].state = StepState::Ended(StepEnd::Skipped);
                     let (end, by) = (StepEnd::Skipped, EndedBy::Skipping);
                     effects.push(Effect::StepEnded { job: key, step, end, by });
@@ -524,7 +526,8 @@ impl Queue {
             return false;
         }
         job.steps[attempt.step].state = StepState::Ready;
-        self.ready.insert(job.order(attempt.job, attempt.step), elsewhere);
+        let order = job.order(attempt.job, attempt.step);
+        self.ready.insert(order, &job.steps[attempt.step].needs_profiles, elsewhere);
         true
     }
 
@@ -537,23 +540,24 @@ impl Queue {
 
     /// Leases ready steps, first in line first, for as long as a worker takes them.
     fn place(&mut self, now: Moment, effects: &mut Vec<Effect>) {
-        let mut passed_over = None;
+        let mut passed_over = Vec::new();
         while self.fleet.takes_any() {
-            let Some((order, avoid)) = self.ready.first_after(passed_over) else { return };
+            let Some((order, demand)) = self.ready.first_but_for(&passed_over) else { return };
             let Some(job) = self.jobs.get_mut(&order.job) else {
-                self.ready.remove(order);
+                let profiles = demand.profiles.clone();
+                self.ready.remove(order, &profiles);
                 continue;
             };
             let preferred = job.inputs_ran_on(order.step);
-            let needed = &job.steps[order.step].needs_profiles;
-            let Some((worker, holder)) = self.fleet.choose(&preferred, avoid.as_ref(), needed) else {
-                passed_over = Some(order);
+            let Some((worker, holder)) = self.fleet.choose(&preferred, demand) else {
+                passed_over.push(demand.clone());
                 continue;
             };
             let attempt = Attempt { job: order.job, step: order.step, number: self.next_attempt };
             self.next_attempt += 1;
-            job.steps[order.step].lease(attempt.number);
-            self.ready.remove(order);
+            let step = &mut job.steps[order.step];
+            step.lease(attempt.number);
+            self.ready.remove(order, &step.needs_profiles);
             self.fleet.lease(worker);
             self.leases.insert(Lease { attempt, worker, holder }, now + self.settings.lease);
             effects.push(Effect::Lease { worker, attempt });

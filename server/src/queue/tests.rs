@@ -309,3 +309,32 @@ fn a_step_goes_to_the_worker_that_has_its_profile_and_to_any_where_none_has() {
     let effects = queue.apply(Event::WorkerLeft { worker: WorkerKey(2) }, at(1));
     assert_eq!(leased_to(&effects), Some(WorkerKey(1)), "which says that it lacks it");
 }
+
+#[test]
+fn the_line_keeps_its_order_whatever_its_steps_ask_for() {
+    let asking = |key, profiles: &[&str]| {
+        let needs_profiles = profiles.iter().map(|&name| name.into()).collect();
+        let steps = vec![NewStep { needs: vec![], ended: None, needs_profiles }];
+        Event::Submitted(NewJob { key: JobKey(key), class: Class::Normal, retry: Retry::Always, steps })
+    };
+    let mut queue = queue();
+    let equipped = Event::WorkerJoined {
+        worker: WorkerKey(2),
+        name: "b".into(),
+        slots: 9,
+        profiles: vec!["own".into(), "other".into()],
+        running: vec![],
+    };
+    queue.apply(join(1, "a", 9), at(0));
+    queue.apply(equipped, at(0));
+    for (key, profiles) in
+        [&["own"][..], &[], &["other", "own"], &[], &["own", "other", "own"]].iter().enumerate()
+    {
+        queue.apply(asking(key as u128, profiles), at(0));
+    }
+    let jobs = |effects: &[Effect]| leased(effects).iter().map(|(_, a)| a.job.0).collect::<Vec<_>>();
+    assert_eq!(jobs(&queue.apply(credits(1, 1), at(0))), [1], "the first that asks for nothing");
+    assert_eq!(queue.ready_steps(), 4);
+    assert_eq!(jobs(&queue.apply(credits(2, 9), at(0))), [0, 2, 3, 4]);
+    assert_eq!(queue.ready_steps(), 0);
+}
