@@ -1,5 +1,7 @@
 //! What the checks of a spec share: the policy, where the checked part stands, and the violations so far.
 
+use std::fmt::Display;
+
 use super::limit_policy::LimitPolicy;
 use super::limits::Unset;
 use super::violation::{Collector, Invalid};
@@ -36,7 +38,12 @@ impl<'a> Checker<'a> {
     }
 
     /// Adds a violation when there are more, or fewer, than allowed.
-    pub(crate) fn count(&mut self, field: &str, count: usize, allowed: std::ops::RangeInclusive<usize>) {
+    pub(crate) fn count(
+        &mut self,
+        field: impl Display,
+        count: usize,
+        allowed: std::ops::RangeInclusive<usize>,
+    ) {
         if allowed.contains(&count) {
             return;
         }

@@ -1,7 +1,7 @@
 //! One command: what to run, with which bytes in and out, in which image, under which limits and profile.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Arguments};
 use std::str::FromStr;
 
 use prost::bytes::Bytes;
@@ -108,10 +108,10 @@ impl Command {
     pub(crate) fn check(
         command: &v1::Command,
         name: &str,
-        field: &str,
+        field: Arguments<'_>,
         checker: &mut Checker<'_>,
     ) -> Option<Command> {
-        let name = checker.violations.keep(&format!("{field}.name"), CommandName::new(name));
+        let name = checker.violations.keep(format_args!("{field}.name"), CommandName::new(name));
         let argv = check_argv(&command.argv, field, checker);
         let env = check_env(&command.env, field, checker);
         check_argument_bytes(command, field, checker);
@@ -119,13 +119,13 @@ impl Command {
         let image = check_image(&command.image, field, checker);
         let stdin = match &command.stdin {
             None => Some(Content::Empty),
-            Some(content) => Content::check(content, &format!("{field}.stdin"), checker),
+            Some(content) => Content::check(content, format_args!("{field}.stdin"), checker),
         };
         let files_in = check_files_in(&command.files_in, field, checker);
         let files_out = check_files_out(&command.files_out, field, checker);
         let limits = check_limits(command.limits.as_ref(), field, checker);
         let profile =
-            checker.violations.keep(&format!("{field}.profile"), Profile::from_wire(&command.profile));
+            checker.violations.keep(format_args!("{field}.profile"), Profile::from_wire(&command.profile));
         let checked = Command {
             name: name?,
             argv: argv?,
@@ -195,31 +195,31 @@ impl fmt::Display for ImageRef {
     }
 }
 
-fn check_argv(argv: &[Bytes], field: &str, checker: &mut Checker<'_>) -> Option<Vec<Bytes>> {
-    let field = format!("{field}.argv");
+fn check_argv(argv: &[Bytes], field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<Vec<Bytes>> {
+    let field = format_args!("{field}.argv");
     let Some(program) = argv.first() else {
         checker.violations.add(field, "is empty; the program at least is needed");
         return None;
     };
     if program.is_empty() {
-        checker.violations.add(format!("{field}[0]"), "is empty; must be a program's name or path");
+        checker.violations.add(format_args!("{field}[0]"), "is empty; must be a program's name or path");
         return None;
     }
     let bad = argv.iter().enumerate().filter(|(_, argument)| argument.contains(&0));
     let mut good = true;
     for (index, _) in bad {
-        checker.violations.add(format!("{field}[{index}]"), "holds a NUL byte");
+        checker.violations.add(format_args!("{field}[{index}]"), "holds a NUL byte");
         good = false;
     }
     good.then(|| argv.to_vec())
 }
 
-fn check_env(env: &[v1::EnvVar], field: &str, checker: &mut Checker<'_>) -> Option<Vec<EnvVar>> {
+fn check_env(env: &[v1::EnvVar], field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<Vec<EnvVar>> {
     let mut seen = BTreeSet::new();
     let mut good = true;
     for (index, variable) in env.iter().enumerate() {
         let mut refuse = |part: &str, why: String| {
-            checker.violations.add(format!("{field}.env[{index}].{part}"), why);
+            checker.violations.add(format_args!("{field}.env[{index}].{part}"), why);
             good = false;
         };
         let name = &variable.name;
@@ -236,7 +236,7 @@ fn check_env(env: &[v1::EnvVar], field: &str, checker: &mut Checker<'_>) -> Opti
     good.then(|| env.iter().map(checked).collect())
 }
 
-fn check_argument_bytes(command: &v1::Command, field: &str, checker: &mut Checker<'_>) {
+fn check_argument_bytes(command: &v1::Command, field: Arguments<'_>, checker: &mut Checker<'_>) {
     let argv: usize = command.argv.iter().map(|argument| argument.len() + 1).sum();
     let env: usize = command.env.iter().map(|variable| variable.name.len() + variable.value.len() + 2).sum();
     if argv + env > MAX_ARGUMENT_BYTES {
@@ -244,23 +244,23 @@ fn check_argument_bytes(command: &v1::Command, field: &str, checker: &mut Checke
             "together with env has {} bytes, one more for each string counted; at most {MAX_ARGUMENT_BYTES} are allowed",
             argv + env
         );
-        checker.violations.add(format!("{field}.argv"), why);
+        checker.violations.add(format_args!("{field}.argv"), why);
     }
 }
 
-fn check_cwd(cwd: &Bytes, field: &str, checker: &mut Checker<'_>) -> Option<SandboxPath> {
+fn check_cwd(cwd: &Bytes, field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<SandboxPath> {
     if cwd.is_empty() {
         return Some(SandboxPath::work());
     }
-    checker.violations.keep(&format!("{field}.cwd"), SandboxPath::new(cwd.clone()))
+    checker.violations.keep(format_args!("{field}.cwd"), SandboxPath::new(cwd.clone()))
 }
 
-fn check_image(image: &str, field: &str, checker: &mut Checker<'_>) -> Option<ImageRef> {
-    let field = format!("{field}.image");
+fn check_image(image: &str, field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<ImageRef> {
+    let field = format_args!("{field}.image");
     if image.is_empty() {
         return Some(ImageRef::Host);
     }
-    let image = checker.violations.keep(&field, image.parse::<ImageRef>())?;
+    let image = checker.violations.keep(field, image.parse::<ImageRef>())?;
     if matches!((&image, checker.scope), (ImageRef::Name(_), Scope::Lease)) {
         checker.violations.add(field, "is a name; a lease holds \"host\" or a digest");
         return None;
@@ -268,15 +268,19 @@ fn check_image(image: &str, field: &str, checker: &mut Checker<'_>) -> Option<Im
     Some(image)
 }
 
-fn check_files_in(files: &[v1::FileIn], field: &str, checker: &mut Checker<'_>) -> Option<Vec<FileIn>> {
-    let field = format!("{field}.files_in");
+fn check_files_in(
+    files: &[v1::FileIn],
+    field: Arguments<'_>,
+    checker: &mut Checker<'_>,
+) -> Option<Vec<FileIn>> {
+    let field = format_args!("{field}.files_in");
     let mut checked = Vec::with_capacity(files.len());
     for (index, file) in files.iter().enumerate() {
-        let path_field = format!("{field}[{index}].path");
-        let path = checker.violations.keep(&path_field, FilePath::new(file.path.clone()));
-        let content_field = format!("{field}[{index}].content");
+        let path_field = format_args!("{field}[{index}].path");
+        let path = checker.violations.keep(path_field, FilePath::new(file.path.clone()));
+        let content_field = format_args!("{field}[{index}].content");
         let content = match &file.content {
-            Some(content) => Content::check(content, &content_field, checker),
+            Some(content) => Content::check(content, content_field, checker),
             None => {
                 checker.violations.add(content_field, "is unset; set one of inline, blob, output_of");
                 None
@@ -286,17 +290,17 @@ fn check_files_in(files: &[v1::FileIn], field: &str, checker: &mut Checker<'_>) 
             path.zip(content).map(|(path, content)| FileIn { path, content, executable: file.executable });
         checked.push(file);
     }
-    check_places(&checked, &field, checker)?;
+    check_places(&checked, field, checker)?;
     checked.into_iter().collect()
 }
 
 /// No path twice, and no file where another needs a directory.
-fn check_places(files: &[Option<FileIn>], field: &str, checker: &mut Checker<'_>) -> Option<()> {
+fn check_places(files: &[Option<FileIn>], field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<()> {
     let mut places = BTreeSet::new();
     let mut good = true;
     let mut refuse = |index: usize, path: &FilePath, why: &str| {
         let why = format!("is {}; {why}", quoted(path.as_bytes()));
-        checker.violations.add(format!("{field}[{index}].path"), why);
+        checker.violations.add(format_args!("{field}[{index}].path"), why);
         good = false;
     };
     let known = files.iter().enumerate().filter_map(|(index, file)| Some((index, &file.as_ref()?.path)));
@@ -313,26 +317,30 @@ fn check_places(files: &[Option<FileIn>], field: &str, checker: &mut Checker<'_>
     good.then_some(())
 }
 
-fn check_cwd_is_no_file(command: &Command, field: &str, checker: &mut Checker<'_>) -> Option<()> {
+fn check_cwd_is_no_file(command: &Command, field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<()> {
     if command.files_in.iter().any(|file| command.cwd.is_within(file.path.as_path())) {
         let why = format!("is {}; a file is put there", quoted(command.cwd.as_bytes()));
-        checker.violations.add(format!("{field}.cwd"), why);
+        checker.violations.add(format_args!("{field}.cwd"), why);
         return None;
     }
     Some(())
 }
 
-fn check_files_out(files: &[v1::FileOut], field: &str, checker: &mut Checker<'_>) -> Option<Vec<FileOut>> {
+fn check_files_out(
+    files: &[v1::FileOut],
+    field: Arguments<'_>,
+    checker: &mut Checker<'_>,
+) -> Option<Vec<FileOut>> {
     let mut places = BTreeSet::new();
     let mut checked = Vec::with_capacity(files.len());
     for (index, file) in files.iter().enumerate() {
-        let field = format!("{field}.files_out[{index}]");
+        let field = format_args!("{field}.files_out[{index}]");
         if !places.insert(&file.path) {
             let why = format!("is {}, which is there already", quoted(&file.path));
-            checker.violations.add(format!("{field}.path"), why);
+            checker.violations.add(format_args!("{field}.path"), why);
         }
-        let path = checker.violations.keep(&format!("{field}.path"), FilePath::new(file.path.clone()));
-        let max_bytes = check_max_bytes(file.max_bytes, &field, checker);
+        let path = checker.violations.keep(format_args!("{field}.path"), FilePath::new(file.path.clone()));
+        let max_bytes = check_max_bytes(file.max_bytes, field, checker);
         let file =
             path.zip(max_bytes).map(|(path, max_bytes)| FileOut { path, optional: file.optional, max_bytes });
         checked.push(file);
@@ -342,7 +350,7 @@ fn check_files_out(files: &[v1::FileOut], field: &str, checker: &mut Checker<'_>
 
 fn check_max_bytes(
     max_bytes: Option<u64>,
-    field: &str,
+    field: Arguments<'_>,
     checker: &mut Checker<'_>,
 ) -> Option<Option<ByteSize>> {
     let Some(bytes) = max_bytes else {
@@ -354,17 +362,21 @@ fn check_max_bytes(
         _ => {
             checker
                 .violations
-                .add(format!("{field}.max_bytes"), format!("is {bytes}; must be 1 B to {most}"));
+                .add(format_args!("{field}.max_bytes"), format!("is {bytes}; must be 1 B to {most}"));
             None
         }
     }
 }
 
-fn check_limits(limits: Option<&v1::Limits>, field: &str, checker: &mut Checker<'_>) -> Option<Limits> {
+fn check_limits(
+    limits: Option<&v1::Limits>,
+    field: Arguments<'_>,
+    checker: &mut Checker<'_>,
+) -> Option<Limits> {
     let nothing = v1::Limits::default();
-    let field = format!("{field}.limits");
+    let field = format_args!("{field}.limits");
     let unset = checker.unset_limits();
-    match Limits::check(limits.unwrap_or(&nothing), checker.policy, &field, unset) {
+    match Limits::check(limits.unwrap_or(&nothing), checker.policy, field, unset) {
         Ok(limits) => Some(limits),
         Err(violations) => {
             checker.violations.extend(violations);

@@ -1,5 +1,7 @@
 //! Bytes that go into a command: nothing, inline, a stored blob, or what an earlier step left.
 
+use std::fmt::Arguments;
+
 use prost::bytes::Bytes;
 
 use super::checker::{Checker, Scope};
@@ -75,7 +77,11 @@ impl From<Stream> for v1::Stream {
 
 impl Content {
     /// Checks content; `None` after a violation.
-    pub(crate) fn check(content: &v1::Content, field: &str, checker: &mut Checker<'_>) -> Option<Content> {
+    pub(crate) fn check(
+        content: &v1::Content,
+        field: Arguments<'_>,
+        checker: &mut Checker<'_>,
+    ) -> Option<Content> {
         match &content.source {
             None => {
                 checker.violations.add(field, "says no source; set one of inline, blob, output_of");
@@ -84,14 +90,12 @@ impl Content {
             Some(v1::content::Source::Inline(bytes)) => check_inline(bytes, field, checker),
             Some(v1::content::Source::Blob(digest)) => {
                 let digest = digest.parse().map_err(|error| format!("{error}"));
-                checker.violations.keep(&format!("{field}.blob"), digest).map(Content::Blob)
+                checker.violations.keep(format_args!("{field}.blob"), digest).map(Content::Blob)
             }
             Some(v1::content::Source::OutputOf(output)) => {
-                let field = format!("{field}.output_of");
+                let field = format_args!("{field}.output_of");
                 match checker.scope {
-                    Scope::Job { spec, step } => {
-                        Reference { spec, step, output, field: &field }.check(checker)
-                    }
+                    Scope::Job { spec, step } => Reference { spec, step, output, field }.check(checker),
                     Scope::Lease => {
                         checker
                             .violations
@@ -125,14 +129,14 @@ impl Content {
     }
 }
 
-fn check_inline(bytes: &Bytes, field: &str, checker: &mut Checker<'_>) -> Option<Content> {
+fn check_inline(bytes: &Bytes, field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<Content> {
     checker.inline_bytes = checker.inline_bytes.saturating_add(bytes.len());
     if bytes.len() > MAX_INLINE_BYTES {
         let why = format!(
             "has {} bytes; at most {MAX_INLINE_BYTES} are allowed, upload more as a blob",
             bytes.len()
         );
-        checker.violations.add(format!("{field}.inline"), why);
+        checker.violations.add(format_args!("{field}.inline"), why);
         return None;
     }
     Some(if bytes.is_empty() { Content::Empty } else { Content::Inline(bytes.clone()) })
@@ -144,7 +148,7 @@ struct Reference<'a> {
     /// The step that holds it.
     step: usize,
     output: &'a v1::StepOutput,
-    field: &'a str,
+    field: Arguments<'a>,
 }
 
 impl Reference<'_> {
@@ -153,7 +157,7 @@ impl Reference<'_> {
             let command = self.command(step)?;
             Ok(Content::OutputOf { step, command, what: self.part(step, command)? })
         });
-        found.map_err(|(field, why)| checker.violations.add(format!("{}.{field}", self.field), why)).ok()
+        found.map_err(|(field, why)| checker.violations.add(format_args!("{}.{field}", self.field), why)).ok()
     }
 
     fn step(&self) -> Result<usize, (&'static str, String)> {

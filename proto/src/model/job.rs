@@ -44,7 +44,7 @@ impl JobSpec {
         let mut checker = Checker::new(policy, Scope::Job { spec: &spec, step: 0 });
         checker.count("steps", spec.steps.len(), 1..=MAX_STEPS);
         for (index, step) in spec.steps.iter().take(MAX_STEPS).enumerate() {
-            check_shape(step, &format!("steps[{index}]"), &mut checker);
+            check_shape(step, format_args!("steps[{index}]"), &mut checker);
         }
         if !checker.violations.is_empty() {
             return checker.finish(None);
@@ -142,7 +142,7 @@ fn check_steps<'a>(spec: &'a v1::JobSpec, checker: &mut Checker<'a>) -> Option<V
     let mut steps = Vec::with_capacity(spec.steps.len());
     for (index, (step, needs)) in spec.steps.iter().zip(needs).enumerate() {
         checker.scope = Scope::Job { spec, step: index };
-        steps.push(Step::check(step, needs, &format!("steps[{index}]"), checker));
+        steps.push(Step::check(step, needs, format_args!("steps[{index}]"), checker));
     }
     steps.into_iter().collect()
 }
@@ -152,7 +152,7 @@ fn check_step_names<'a>(spec: &'a v1::JobSpec, checker: &mut Checker<'_>) -> BTr
     for (index, step) in spec.steps.iter().enumerate() {
         if by_name.insert(step.name.as_str(), index).is_some() {
             let why = format!("is {}, the name of another step", quoted(step.name.as_bytes()));
-            checker.violations.add(format!("steps[{index}].name"), why);
+            checker.violations.add(format_args!("steps[{index}].name"), why);
         }
     }
     by_name
@@ -189,5 +189,5 @@ fn check_no_cycle(spec: &v1::JobSpec, needs: &[Vec<usize>], checker: &mut Checke
     let round = cycle.iter().chain(cycle.first());
     let names: Vec<_> = round.map(|step| quoted(spec.steps[*step].name.as_bytes())).collect();
     let why = format!("form a cycle: {}", names.join(" needs "));
-    checker.violations.add(format!("steps[{}].needs", cycle[0]), why);
+    checker.violations.add(format_args!("steps[{}].needs", cycle[0]), why);
 }

@@ -3,7 +3,7 @@
 //! Owns the minima. [`Limits::clamp`] is the only way to limits: unset takes the default, zero and whatever
 //! lies outside the policy is a violation that says what is allowed.
 
-use std::fmt::Display;
+use std::fmt::{Arguments, Display};
 
 use serde::Serialize;
 
@@ -62,13 +62,13 @@ pub(crate) enum Unset {
 impl Limits {
     /// The limits that a request asks for, within the policy. `field` is the path of the request's `limits`.
     pub fn clamp(request: &v1::Limits, policy: &LimitPolicy, field: &str) -> Result<Limits, Vec<Violation>> {
-        Self::check(request, policy, field, Unset::Default)
+        Self::check(request, policy, format_args!("{field}"), Unset::Default)
     }
 
     pub(crate) fn check(
         request: &v1::Limits,
         policy: &LimitPolicy,
-        field: &str,
+        field: Arguments<'_>,
         unset: Unset,
     ) -> Result<Limits, Vec<Violation>> {
         let mut check = Check { field, unset, collector: Collector::default() };
@@ -187,7 +187,7 @@ impl From<&Limits> for v1::Limits {
 
 /// Checks the fields of one request.
 struct Check<'a> {
-    field: &'a str,
+    field: Arguments<'a>,
     unset: Unset,
     collector: Collector,
 }
@@ -203,7 +203,7 @@ impl Check<'_> {
         least: T,
         most: T,
     ) -> T {
-        let field = format!("{}.{name}", self.field);
+        let field = format_args!("{}.{name}", self.field);
         let Some(value) = value else {
             if self.unset == Unset::Refused {
                 self.collector.add(field, format!("is unset; must be {least} to {most}"));

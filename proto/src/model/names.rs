@@ -205,7 +205,7 @@ impl Labels {
         let mut checked = BTreeMap::new();
         for (name, value) in labels.into_iter().take(MAX_LABELS) {
             let value_field = format!("{field}[{}]", quoted(name.as_bytes()));
-            let name = collector.keep(&format!("{field} (a name)"), LabelName::new(name));
+            let name = collector.keep(format_args!("{field} (a name)"), LabelName::new(name));
             let value = collector.keep(&value_field, LabelValue::new(value));
             checked.extend(name.zip(value));
         }

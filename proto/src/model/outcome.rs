@@ -3,6 +3,8 @@
 //! The three kinds that are never confused stay apart here: the job's own end, a limit, and Kiln's failure; a message that mixes them
 //! is refused.
 
+use std::fmt::Arguments;
+
 use super::evidence::Evidence;
 use super::limit_name::{LimitEffect, LimitName};
 use super::violation::{Collector, Invalid};
@@ -107,12 +109,12 @@ impl TryFrom<v1::Outcome> for Ending {
 
     /// Refuses an outcome of two kinds at once, or of none. The sentence is not read: it is made from the facts.
     fn try_from(wire: v1::Outcome) -> Result<Self, Invalid> {
-        Ending::check(wire, "outcome")
+        Ending::check(wire, format_args!("outcome"))
     }
 }
 
 impl Ending {
-    pub(crate) fn check(wire: v1::Outcome, field: &str) -> Result<Self, Invalid> {
+    pub(crate) fn check(wire: v1::Outcome, field: Arguments<'_>) -> Result<Self, Invalid> {
         check_contradictions(&wire, field)?;
         let missing =
             |name: &str| Invalid::new(format!("{field}.{name}"), "is unset, but belongs to this kind");
@@ -125,11 +127,11 @@ impl Ending {
             }
             v1::OutcomeKind::Exited => {
                 let code = wire.code.ok_or_else(|| missing("code"))?;
-                Outcome::Exited { code: in_range(code, 0, 255, &format!("{field}.code"))? }
+                Outcome::Exited { code: in_range(code, 0, 255, format_args!("{field}.code"))? }
             }
             v1::OutcomeKind::Signalled => {
                 let signal = wire.signal.ok_or_else(|| missing("signal"))?;
-                Outcome::Signalled { signal: in_range(signal, 1, 64, &format!("{field}.signal"))? }
+                Outcome::Signalled { signal: in_range(signal, 1, 64, format_args!("{field}.signal"))? }
             }
             v1::OutcomeKind::Limit => Outcome::Limit {
                 which: stopping_limit(&wire, field)?,
@@ -154,14 +156,14 @@ impl Ending {
     }
 }
 
-fn in_range(value: i32, least: i32, most: i32, field: &str) -> Result<i32, Invalid> {
+fn in_range(value: i32, least: i32, most: i32, field: Arguments<'_>) -> Result<i32, Invalid> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
-    Err(Invalid::new(field, format!("is {value}; must be {least} to {most}")))
+    Err(Invalid::new(field.to_string(), format!("is {value}; must be {least} to {most}")))
 }
 
-fn stopping_limit(wire: &v1::Outcome, field: &str) -> Result<LimitName, Invalid> {
+fn stopping_limit(wire: &v1::Outcome, field: Arguments<'_>) -> Result<LimitName, Invalid> {
     let name = v1::LimitName::try_from(wire.limit).ok().and_then(LimitName::from_wire);
     let stops = name.filter(|name| name.effect() == LimitEffect::Stops);
     let why = || format!("is {}; must be a limit that stops a command", wire.limit);
@@ -169,7 +171,7 @@ fn stopping_limit(wire: &v1::Outcome, field: &str) -> Result<LimitName, Invalid>
 }
 
 /// Fields of a kind other than the one said.
-fn check_contradictions(wire: &v1::Outcome, field: &str) -> Result<(), Invalid> {
+fn check_contradictions(wire: &v1::Outcome, field: Arguments<'_>) -> Result<(), Invalid> {
     use v1::OutcomeKind::{Exited, Forbidden, Infrastructure, Limit, Signalled};
     let belongs = [
         ("code", Exited, wire.code.is_some()),
@@ -191,7 +193,7 @@ fn check_contradictions(wire: &v1::Outcome, field: &str) -> Result<(), Invalid> 
                 kind.as_str_name(),
                 wire.kind().as_str_name()
             );
-            collector.add(format!("{field}.{name}"), why);
+            collector.add(format_args!("{field}.{name}"), why);
         }
     }
     collector.finish()

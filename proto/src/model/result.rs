@@ -1,5 +1,7 @@
 //! The result of one command: how it ended, what it used, and what it left.
 
+use std::fmt::Arguments;
+
 use prost::bytes::Bytes;
 
 use super::digest::Digest;
@@ -119,18 +121,21 @@ impl CommandResult {
         let name =
             CommandName::new(wire.name).map_err(|error| take(Invalid::new(at("name"), error.to_string())));
         let ending = match wire.outcome {
-            Some(outcome) => Ending::check(outcome, &at("outcome")).map_err(&mut take),
+            Some(outcome) => Ending::check(outcome, format_args!("{field}.outcome")).map_err(&mut take),
             None => {
                 take(Invalid::new(at("outcome"), "is unset"));
                 Err(())
             }
         };
-        let usage = Usage::check(wire.usage.unwrap_or_default(), &at("usage")).map_err(&mut take);
-        let stdout = Output::check(wire.stdout.unwrap_or_default(), &at("stdout")).map_err(&mut take);
-        let stderr = Output::check(wire.stderr.unwrap_or_default(), &at("stderr")).map_err(&mut take);
+        let usage =
+            Usage::check(wire.usage.unwrap_or_default(), format_args!("{field}.usage")).map_err(&mut take);
+        let stdout =
+            Output::check(wire.stdout.unwrap_or_default(), format_args!("{field}.stdout")).map_err(&mut take);
+        let stderr =
+            Output::check(wire.stderr.unwrap_or_default(), format_args!("{field}.stderr")).map_err(&mut take);
         let mut files = Vec::with_capacity(wire.files.len());
         for (index, file) in wire.files.into_iter().enumerate() {
-            files.extend(FileResult::check(file, &at(&format!("files[{index}]"))).map_err(&mut take));
+            files.extend(FileResult::check(file, format_args!("{field}.files[{index}]")).map_err(&mut take));
         }
         let phases = wire.phases.map(Phases::from).unwrap_or_default();
         collector.finish()?;
@@ -170,7 +175,7 @@ impl From<&CommandResult> for v1::CommandResult {
 }
 
 impl Output {
-    fn check(wire: v1::Output, field: &str) -> Result<Self, Invalid> {
+    fn check(wire: v1::Output, field: Arguments<'_>) -> Result<Self, Invalid> {
         check_result_bytes(&wire.data, field)?;
         let held = u64::try_from(wire.data.len()).unwrap_or(u64::MAX);
         if held > wire.size_bytes {
@@ -209,7 +214,7 @@ impl FileResult {
         FileResult { path, state, size_bytes: 0, executable: false, content: FileContent::None }
     }
 
-    fn check(wire: v1::FileResult, field: &str) -> Result<Self, Invalid> {
+    fn check(wire: v1::FileResult, field: Arguments<'_>) -> Result<Self, Invalid> {
         let path_error =
             |error: super::path::PathError| Invalid::new(format!("{field}.path"), error.to_string());
         let path = FilePath::new(wire.path).map_err(path_error)?;
@@ -308,7 +313,7 @@ impl From<Phases> for v1::Phases {
     }
 }
 
-fn check_result_bytes(data: &Bytes, field: &str) -> Result<(), Invalid> {
+fn check_result_bytes(data: &Bytes, field: Arguments<'_>) -> Result<(), Invalid> {
     if data.len() <= MAX_RESULT_BYTES {
         return Ok(());
     }
@@ -317,7 +322,7 @@ fn check_result_bytes(data: &Bytes, field: &str) -> Result<(), Invalid> {
 }
 
 /// Empty means none.
-fn optional_digest(text: &str, field: &str) -> Result<Option<Digest>, Invalid> {
+fn optional_digest(text: &str, field: Arguments<'_>) -> Result<Option<Digest>, Invalid> {
     if text.is_empty() {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 //! A step: commands started together on one worker, joined by pipes.
 
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 
 use super::checker::{Checker, Scope};
 use super::command::{Command, MAX_FILES_IN, MAX_FILES_OUT};
@@ -41,11 +42,11 @@ impl Step {
     /// Checks a leased step on the worker, against the worker's own maxima: everything must be said and resolved.
     pub fn check_lease(step: v1::Step, policy: &LimitPolicy) -> Result<Step, Invalid> {
         let mut checker = Checker::new(policy, Scope::Lease);
-        check_shape(&step, "step", &mut checker);
+        check_shape(&step, format_args!("step"), &mut checker);
         if !checker.violations.is_empty() {
             return checker.finish(None);
         }
-        let checked = Step::check(&step, Vec::new(), "step", &mut checker);
+        let checked = Step::check(&step, Vec::new(), format_args!("step"), &mut checker);
         checker.finish(checked)
     }
 
@@ -68,20 +69,20 @@ impl Step {
     pub(crate) fn check(
         step: &v1::Step,
         needs: Vec<usize>,
-        field: &str,
+        field: Arguments<'_>,
         checker: &mut Checker<'_>,
     ) -> Option<Step> {
-        let name = checker.violations.keep(&format!("{field}.name"), StepName::new(step.name.as_str()));
+        let name = checker.violations.keep(format_args!("{field}.name"), StepName::new(step.name.as_str()));
         let mut names = BTreeSet::new();
         let mut commands = Vec::with_capacity(step.commands.len());
         for (index, command) in step.commands.iter().enumerate() {
-            let field = format!("{field}.commands[{index}]");
+            let field = format_args!("{field}.commands[{index}]");
             let name = wire_name(command, step.commands.len());
             if !names.insert(name) {
                 let why = format!("is {}, the name of another command of this step", quoted(name.as_bytes()));
-                checker.violations.add(format!("{field}.name"), why);
+                checker.violations.add(format_args!("{field}.name"), why);
             }
-            commands.push(Command::check(command, name, &field, checker));
+            commands.push(Command::check(command, name, field, checker));
         }
         let pipes = check_pipes(step, field, checker)?;
         let commands = commands.into_iter().collect::<Option<Vec<_>>>()?;
@@ -91,14 +92,14 @@ impl Step {
 }
 
 /// Counts that later checks rely on, so that their work is bounded.
-pub(crate) fn check_shape(step: &v1::Step, field: &str, checker: &mut Checker<'_>) {
-    checker.count(&format!("{field}.needs"), step.needs.len(), 0..=super::job::MAX_STEPS);
-    checker.count(&format!("{field}.commands"), step.commands.len(), 1..=MAX_COMMANDS);
-    checker.count(&format!("{field}.pipes"), step.pipes.len(), 0..=MAX_PIPES);
+pub(crate) fn check_shape(step: &v1::Step, field: Arguments<'_>, checker: &mut Checker<'_>) {
+    checker.count(format_args!("{field}.needs"), step.needs.len(), 0..=super::job::MAX_STEPS);
+    checker.count(format_args!("{field}.commands"), step.commands.len(), 1..=MAX_COMMANDS);
+    checker.count(format_args!("{field}.pipes"), step.pipes.len(), 0..=MAX_PIPES);
     for (index, command) in step.commands.iter().take(MAX_COMMANDS).enumerate() {
-        let field = format!("{field}.commands[{index}]");
-        checker.count(&format!("{field}.files_in"), command.files_in.len(), 0..=MAX_FILES_IN);
-        checker.count(&format!("{field}.files_out"), command.files_out.len(), 0..=MAX_FILES_OUT);
+        let field = format_args!("{field}.commands[{index}]");
+        checker.count(format_args!("{field}.files_in"), command.files_in.len(), 0..=MAX_FILES_IN);
+        checker.count(format_args!("{field}.files_out"), command.files_out.len(), 0..=MAX_FILES_OUT);
     }
 }
 
@@ -107,31 +108,36 @@ pub(crate) fn wire_name(command: &v1::Command, commands: usize) -> &str {
     if command.name.is_empty() && commands == 1 { CommandName::MAIN } else { &command.name }
 }
 
-fn check_pipes(step: &v1::Step, field: &str, checker: &mut Checker<'_>) -> Option<Vec<Pipe>> {
+fn check_pipes(step: &v1::Step, field: Arguments<'_>, checker: &mut Checker<'_>) -> Option<Vec<Pipe>> {
     let (mut writers, mut readers) = (BTreeSet::new(), BTreeSet::new());
     let mut pipes = Vec::with_capacity(step.pipes.len());
     for (index, pipe) in step.pipes.iter().enumerate() {
-        let field = format!("{field}.pipes[{index}]");
-        let from = check_pipe_end(step, &pipe.from, &format!("{field}.from"), checker);
-        let to = check_pipe_end(step, &pipe.to, &format!("{field}.to"), checker);
+        let field = format_args!("{field}.pipes[{index}]");
+        let from = check_pipe_end(step, &pipe.from, format_args!("{field}.from"), checker);
+        let to = check_pipe_end(step, &pipe.to, format_args!("{field}.to"), checker);
         let taken = |name: &str, stream: &str| {
             format!("is {}, whose {stream} has a pipe already", quoted(name.as_bytes()))
         };
         if from.is_some_and(|from| !writers.insert(from)) {
-            checker.violations.add(format!("{field}.from"), taken(&pipe.from, "stdout"));
+            checker.violations.add(format_args!("{field}.from"), taken(&pipe.from, "stdout"));
         }
         if to.is_some_and(|to| !readers.insert(to)) {
-            checker.violations.add(format!("{field}.to"), taken(&pipe.to, "stdin"));
+            checker.violations.add(format_args!("{field}.to"), taken(&pipe.to, "stdin"));
         }
         if from.is_some() && from == to {
-            checker.violations.add(&*field, "leads from a command to itself; must join two commands");
+            checker.violations.add(field, "leads from a command to itself; must join two commands");
         }
         pipes.push(from.zip(to).map(|(from, to)| Pipe { from, to }));
     }
     pipes.into_iter().collect()
 }
 
-fn check_pipe_end(step: &v1::Step, name: &str, field: &str, checker: &mut Checker<'_>) -> Option<usize> {
+fn check_pipe_end(
+    step: &v1::Step,
+    name: &str,
+    field: Arguments<'_>,
+    checker: &mut Checker<'_>,
+) -> Option<usize> {
     let commands = &step.commands;
     let found = commands.iter().position(|command| wire_name(command, commands.len()) == name);
     if found.is_none() {
@@ -144,13 +150,13 @@ fn check_pipe_end(step: &v1::Step, name: &str, field: &str, checker: &mut Checke
 fn check_stdin_is_fed_once(
     commands: &[Command],
     pipes: &[Pipe],
-    field: &str,
+    field: Arguments<'_>,
     checker: &mut Checker<'_>,
 ) -> Option<()> {
     let mut good = true;
     for pipe in pipes {
         if commands[pipe.to].stdin != Content::Empty {
-            let field = format!("{field}.commands[{}].stdin", pipe.to);
+            let field = format_args!("{field}.commands[{}].stdin", pipe.to);
             checker.violations.add(field, "is set, but a pipe feeds this command; must be unset");
             good = false;
         }

@@ -1,6 +1,7 @@
 //! What a command consumed, and which of the numbers are lower bounds only.
 
 use std::collections::BTreeSet;
+use std::fmt::Arguments;
 
 use super::violation::{Collector, Invalid, quoted};
 use crate::v1;
@@ -42,7 +43,7 @@ macro_rules! usage {
                 }
             }
 
-            pub(crate) fn check(wire: v1::Usage, field: &str) -> Result<Self, Invalid> {
+            pub(crate) fn check(wire: v1::Usage, field: Arguments<'_>) -> Result<Self, Invalid> {
                 let lower_bounds = check_lower_bounds(&wire.lower_bounds, field)?;
                 Ok(Usage { $($field: wire.$field,)* lower_bounds })
             }
@@ -97,11 +98,11 @@ impl TryFrom<v1::Usage> for Usage {
     type Error = Invalid;
 
     fn try_from(wire: v1::Usage) -> Result<Self, Invalid> {
-        Usage::check(wire, "usage")
+        Usage::check(wire, format_args!("usage"))
     }
 }
 
-fn check_lower_bounds(names: &[String], field: &str) -> Result<BTreeSet<UsageField>, Invalid> {
+fn check_lower_bounds(names: &[String], field: Arguments<'_>) -> Result<BTreeSet<UsageField>, Invalid> {
     let mut collector = Collector::default();
     let mut fields = BTreeSet::new();
     for (index, name) in names.iter().enumerate() {
@@ -111,7 +112,7 @@ fn check_lower_bounds(names: &[String], field: &str) -> Result<BTreeSet<UsageFie
             }
             None => {
                 let why = format!("is {}; must be a field of Usage", quoted(name.as_bytes()));
-                collector.add(format!("{field}.lower_bounds[{index}]"), why);
+                collector.add(format_args!("{field}.lower_bounds[{index}]"), why);
             }
         }
     }

@@ -60,16 +60,21 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    pub(crate) fn add(&mut self, field: impl Into<String>, why: impl Into<String>) {
+    /// `field` is written out only here, so that what is in order costs no text.
+    pub(crate) fn add(&mut self, field: impl fmt::Display, why: impl Into<String>) {
         if self.listed.len() < MAX_LISTED {
-            self.listed.push(Violation::new(field, why));
+            self.listed.push(Violation::new(field.to_string(), why));
         } else {
             self.unlisted += 1;
         }
     }
 
     /// The value, or its error as a violation of `field`.
-    pub(crate) fn keep<T, E: fmt::Display>(&mut self, field: &str, result: Result<T, E>) -> Option<T> {
+    pub(crate) fn keep<T, E: fmt::Display>(
+        &mut self,
+        field: impl fmt::Display,
+        result: Result<T, E>,
+    ) -> Option<T> {
         result.map_err(|error| self.add(field, error.to_string())).ok()
     }
 
