@@ -108,18 +108,23 @@ pub(crate) async fn run(
     ended
 }
 
-/// What goes to the jail; closed here as soon as it was sent, so that ends of file arrive.
+/// What goes to the jail.
 struct Handed {
     plan: Plan,
+    descriptors: Descriptors,
+    recorder: Option<Recorder>,
+}
+
+/// Closed here as soon as they were sent, so that ends of file arrive.
+struct Descriptors {
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
     files: Vec<File>,
-    recorder: Option<Recorder>,
 }
 
-impl Handed {
-    fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+impl Descriptors {
+    fn borrowed(&self) -> Vec<BorrowedFd<'_>> {
         let streams = [self.stdin.as_fd(), self.stdout.as_fd(), self.stderr.as_fd()];
         streams.into_iter().chain(self.files.iter().map(AsFd::as_fd)).collect()
     }
@@ -166,10 +171,7 @@ impl Pumps {
         Ok((
             Handed {
                 plan: prepared.plan,
-                stdin,
-                stdout,
-                stderr,
-                files: prepared.files,
+                descriptors: Descriptors { stdin, stdout, stderr, files: prepared.files },
                 recorder: prepared.recorder,
             },
             Self { tasks, over_limit },
@@ -210,11 +212,12 @@ async fn run_pumped(
     gone: &CancellationToken,
     stop: StopSignals,
 ) -> Ended {
-    let wall = Duration::from_micros(handed.plan.limits.wall_us.get());
-    let recording = if handed.recorder.is_some() { Recording::On } else { Recording::Off };
-    let begun = jail.begin(handed.plan.clone(), recording, &handed.descriptors()).await;
-    let wanted = handed.recorder.clone().map(|recorder| (recorder, handed.plan.profile.name().to_owned()));
-    drop(handed);
+    let Handed { plan, recorder, descriptors } = handed;
+    let wall = Duration::from_micros(plan.limits.wall_us.get());
+    let recording = if recorder.is_some() { Recording::On } else { Recording::Off };
+    let wanted = recorder.map(|recorder| (recorder, plan.profile.name().to_owned()));
+    let begun = jail.begin(plan, recording, &descriptors.borrowed()).await;
+    drop(descriptors);
     let mut dialogue =
         Dialogue { jail, live, listening: &mut pumps.over_limit, over_limit: None, stop, wanted };
     let end = match begun {

@@ -8,9 +8,11 @@ mod link;
 mod relay;
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use kiln_proto::v1::server_message::Message as FromServer;
 use kiln_proto::v1::worker_message::Message as FromWorker;
 use kiln_proto::{model, v1};
@@ -220,9 +222,9 @@ impl Agent {
         self.send_credits();
     }
 
-    fn on_lease(&mut self, lease: v1::Lease) {
+    fn on_lease(&mut self, mut lease: v1::Lease) {
         let received_unix_us = unix_us();
-        let (Some(reference), Some(step)) = (lease.attempt.clone(), lease.step.clone()) else {
+        let (Some(reference), Some(step)) = (lease.attempt.take(), lease.step.take()) else {
             tracing::error!("a lease without attempt or step");
             return;
         };
@@ -256,8 +258,8 @@ impl Agent {
         let control = StepControl::default();
         let attempt = Attempt { live: Arc::clone(&live), control: control.clone(), report: None };
         self.attempts.insert(key.clone(), attempt);
+        // The server has counted this lease off the credits itself.
         self.occupied.send_modify(|occupied| *occupied += 1);
-        self.send_credits();
         let span = tracing::info_span!(
             "job",
             job.id = reference.job_id,
@@ -408,9 +410,9 @@ impl AttemptTask {
     /// Even a panic of ours ends the attempt: else its heartbeats would go on for ever.
     async fn run_guarded(self) {
         let (key, names, events) = (self.key.clone(), self.command_names(), self.events.clone());
-        let task = tokio::spawn(self.run().in_current_span());
-        if let Err(error) = task.await {
-            tracing::error!(%error, "the task of an attempt failed");
+        // Nothing of the attempt is used after a panic, so it may be left as broken as it is.
+        if AssertUnwindSafe(self.run()).catch_unwind().await.is_err() {
+            tracing::error!("the task of an attempt panicked");
             let report = unrunnable(key.to_wire(), &names, "the worker's task failed");
             let _agent_gone = events.send(Event::Ended(key, report)).await;
             let _agent_gone = events.send(Event::Freed).await;
@@ -443,9 +445,10 @@ impl AttemptTask {
         self.tell(Event::Freed).await;
     }
 
-    /// Tells when the commands were started.
+    /// Tells when the commands were started, unless they end within a blink: the report says it too.
     async fn tell_started(&self) {
-        if self.live.started().wait_for(|started| *started).await.is_ok() {
+        let started = self.live.started().wait_for(|started| *started).await.is_ok();
+        if started && relay::is_any_worthwhile(&self.live.commands).await {
             self.tell(Event::Started(self.key.clone())).await;
         }
     }

@@ -61,14 +61,12 @@ async fn a_lease_is_run_reported_and_forgotten_once_acknowledged() {
     let dialogue = &mut test.dialogue;
     dialogue.hear_credits(2).await;
     dialogue.say(FromServer::Lease(lease(1, shell("cat; echo err >&2; exit 4")))).await;
-    dialogue.hear_credits(1).await;
-    let started = dialogue
-        .hear(|message| if let FromWorker::Started(started) = message { Some(started) } else { None });
-    assert_eq!(started.await.attempt, Some(attempt(1)));
     let report = dialogue.hear_report().await;
     assert_eq!(report.attempt, Some(attempt(1)));
     assert_eq!(ending(one(&report)), "exited 4");
-    dialogue.hear_credits(2).await;
+    let credits =
+        |message| if let FromWorker::Credits(credits) = message { Some(credits.free_slots) } else { None };
+    assert_eq!(dialogue.hear(credits).await, 2, "the server counts leases off the credits itself");
     let held =
         |message| if let FromWorker::Heartbeat(beat) = message { Some(beat.attempts.len()) } else { None };
     assert_eq!(dialogue.hear(held).await, 1, "held until acknowledged");
@@ -82,6 +80,9 @@ async fn heartbeats_say_what_runs_and_a_cancel_ends_it() {
     let mut test = start(1).await;
     let dialogue = &mut test.dialogue;
     dialogue.say(FromServer::Lease(lease(1, shell("while :; do :; done")))).await;
+    let started = dialogue
+        .hear(|message| if let FromWorker::Started(started) = message { Some(started) } else { None });
+    assert_eq!(started.await.attempt, Some(attempt(1)), "what runs longer than a blink says so");
     let busy = dialogue.hear(|message| match message {
         FromWorker::Heartbeat(beat) => {
             beat.attempts.into_iter().flat_map(|a| a.commands).find(|c| c.cpu_us > 0)

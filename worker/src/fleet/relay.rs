@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use kiln_proto::v1;
 use kiln_proto::v1::fleet_client::FleetClient;
 use kiln_proto::v1::relay_output_request::Part;
@@ -168,6 +170,17 @@ async fn next_of(reader: Option<&mut SpoolReader>) -> std::io::Result<Option<(u6
     }
 }
 
+/// Whether one of a step's commands runs long or writes much: known as soon as one does, else when all have ended.
+pub(super) async fn is_any_worthwhile(commands: &[CommandLive]) -> bool {
+    let mut commands: FuturesUnordered<_> = commands.iter().map(is_worthwhile).collect();
+    while let Some(worthwhile) = commands.next().await {
+        if worthwhile {
+            return true;
+        }
+    }
+    false
+}
+
 async fn is_worthwhile(command: &CommandLive) -> bool {
     let mut ended = command.watch();
     let mut running = command.watch();
@@ -222,6 +235,18 @@ mod tests {
         let long = command();
         long.run();
         assert!(is_worthwhile(&long).await);
+    }
+
+    #[tokio::test]
+    async fn a_step_is_worth_telling_as_soon_as_one_of_its_commands_is_and_never_when_none_is() {
+        let step = [command(), command()];
+        step[0].run();
+        step[0].end();
+        step[1].run();
+        assert!(is_any_worthwhile(&step).await);
+        let quick = [command(), command()];
+        quick.iter().for_each(CommandLive::end);
+        assert!(!is_any_worthwhile(&quick).await);
     }
 
     #[tokio::test]
