@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use kiln_proto::v1;
 use kiln_proto::v1::job_event::Event;
@@ -9,8 +10,8 @@ use kiln_proto::v1::job_event::Event;
 /// One thing that happened.
 #[derive(Debug)]
 pub(crate) enum Entry {
-    /// For everybody.
-    Event(Box<v1::JobEvent>),
+    /// For everybody. Shared: the last of those who follow takes it as it is.
+    Event(Arc<v1::JobEvent>),
     /// For those that follow live output: the step's attempt came to nothing.
     Lost { step: usize },
 }
@@ -34,7 +35,7 @@ impl EventLog {
 
     /// A log that goes on after events from an earlier life, all of which may be shown.
     pub(crate) fn recovered(job_id: String, events: Vec<v1::JobEvent>, last_sequence: u64) -> Self {
-        let entries: Vec<_> = events.into_iter().map(|event| Entry::Event(Box::new(event))).collect();
+        let entries: Vec<_> = events.into_iter().map(|event| Entry::Event(Arc::new(event))).collect();
         let published = entries.len();
         Self { job_id, entries, barriers: VecDeque::new(), published, last_sequence }
     }
@@ -44,7 +45,7 @@ impl EventLog {
         self.last_sequence += 1;
         let (sequence, job_id) = (self.last_sequence, self.job_id.clone());
         let event = v1::JobEvent { sequence, job_id, unix_us, event: Some(event) };
-        self.entries.push(Entry::Event(Box::new(event)));
+        self.entries.push(Entry::Event(Arc::new(event)));
         sequence
     }
 
@@ -74,9 +75,9 @@ impl EventLog {
     }
 
     /// Events already shown, for somebody who comes late.
-    pub(crate) fn shown(&self) -> impl Iterator<Item = &v1::JobEvent> {
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Arc<v1::JobEvent>> {
         self.entries[..self.published].iter().filter_map(|entry| match entry {
-            Entry::Event(event) => Some(&**event),
+            Entry::Event(event) => Some(event),
             Entry::Lost { .. } => None,
         })
     }

@@ -208,32 +208,30 @@ impl LiveJob {
             sequence: self.log.last_sequence() + 1,
         };
         self.done = Some(done);
-        let job = Some(fitting(v1::Job { spec: None, ..self.view() }));
+        let steps = self.steps.iter().map(|step| step.decided().clone()).collect();
+        let job = Some(fitting(self.ended(self.frame(steps))));
         done.sequence = self.log.push(Event::Done(v1::Done { job }), now_us);
         done
     }
 
-    /// The job as decided. Callers that show it before it is stored use [`LiveJob::shown`].
-    pub(crate) fn view(&self) -> v1::Job {
-        let steps = self.steps.iter().map(|step| step.decided().clone()).collect();
-        let mut job = self.frame(steps);
-        if let Some(done) = &self.done {
-            job.set_state(v1::JobState::Done);
-            job.verdict = done.verdict;
-            job.finished_unix_us = done.finished_unix_us;
-        }
-        job
+    /// The job as decided, at its end.
+    pub(crate) fn into_view(mut self) -> v1::Job {
+        let steps = std::mem::take(&mut self.steps);
+        let steps = steps.into_iter().map(|step| step.next.unwrap_or(step.status)).collect();
+        let spec = std::mem::take(&mut self.wire);
+        v1::Job { spec: Some(spec), ..self.ended(self.frame(steps)) }
     }
 
     /// The job as far as it is stored.
     pub(crate) fn shown(&self) -> v1::Job {
-        self.frame(self.steps.iter().map(|step| step.status.clone()).collect())
+        let steps = self.steps.iter().map(|step| step.status.clone()).collect();
+        v1::Job { spec: Some(self.wire.clone()), ..self.frame(steps) }
     }
 
     /// As [`LiveJob::shown`], without specification and results.
     pub(crate) fn summary(&self) -> v1::Job {
         let steps = self.steps.iter().map(|step| without_results(&step.status)).collect();
-        v1::Job { spec: None, ..self.frame(steps) }
+        self.frame(steps)
     }
 
     /// A step's results in the store's words.
@@ -296,6 +294,7 @@ impl LiveJob {
         }
     }
 
+    /// Without its specification.
     fn frame(&self, steps: Vec<v1::StepStatus>) -> v1::Job {
         let leased = steps.iter().any(|step| step.attempt > 0);
         let state = if leased { v1::JobState::Running } else { v1::JobState::Queued };
@@ -303,12 +302,22 @@ impl LiveJob {
             id: self.id.clone(),
             state: state.into(),
             verdict: v1::JobVerdict::Unspecified.into(),
-            spec: Some(self.wire.clone()),
+            spec: None,
             steps,
             submitted_unix_us: self.submitted_unix_us,
             finished_unix_us: 0,
             durable: self.is_durable(),
         }
+    }
+
+    /// The same with what was decided of its end.
+    fn ended(&self, mut job: v1::Job) -> v1::Job {
+        if let Some(done) = &self.done {
+            job.set_state(v1::JobState::Done);
+            job.verdict = done.verdict;
+            job.finished_unix_us = done.finished_unix_us;
+        }
+        job
     }
 }
 
@@ -357,7 +366,6 @@ pub(crate) fn without_results(status: &v1::StepStatus) -> v1::StepStatus {
     }
 }
 
-/// Blobs that a result names.
 /// Profiles that not every worker has.
 fn custom_profiles(step: &Step) -> Vec<ProfileName> {
     let custom = step.commands.iter().filter_map(|command| match &command.profile {
@@ -367,6 +375,7 @@ fn custom_profiles(step: &Step) -> Vec<ProfileName> {
     custom.collect()
 }
 
+/// Blobs that a result names.
 fn blobs_of(result: &v1::CommandResult) -> Vec<Digest> {
     let outputs = [&result.stdout, &result.stderr].into_iter().flatten().map(|output| &output.blob);
     let files = result.files.iter().map(|file| &file.blob);

@@ -176,7 +176,7 @@ impl Owner {
         let number = self.watcher_number();
         let Some(job) = self.jobs.get_mut(&key) else { return false };
         for event in job.log.shown().filter(|event| event.sequence > seat.wanted.after_sequence) {
-            seat.tell(Notice::Event(Box::new(event.clone())));
+            seat.tell(Notice::Event(Arc::clone(event)));
         }
         let output = seat.wanted.output;
         job.watchers.retain(|watcher| !watcher.seat.is_abandoned());

@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kiln_proto::model::Ending as CommandEnding;
@@ -303,13 +304,13 @@ impl Owner {
         let Some(job) = self.jobs.get_mut(&key) else { return self.answer_of_ended(key, batch.replies) };
         job.log.stored(batch.record);
         job.show(&batch.steps);
-        let shown = if batch.ended { job.view() } else { job.shown() };
         self.publish(key);
-        for reply in batch.replies {
-            drop(reply.send(Some(shown.clone())));
-        }
         if batch.ended {
-            self.forget(key, shown);
+            return self.forget(key, batch.replies);
+        }
+        let Some(job) = self.jobs.get(&key) else { return };
+        for reply in batch.replies {
+            drop(reply.send(Some(job.shown())));
         }
     }
 
@@ -321,13 +322,17 @@ impl Owner {
         }
     }
 
-    fn forget(&mut self, key: JobKey, shown: v1::Job) {
-        let Some(job) = self.jobs.remove(&key) else { return };
-        tracing::info!(job.id = %job.id, verdict = shown.verdict().as_str_name(), "job done");
-        for waiter in job.waiters {
+    /// Lets go of a job that is done, and answers who waited for that.
+    fn forget(&mut self, key: JobKey, replies: Vec<oneshot::Sender<Option<v1::Job>>>) {
+        let Some(mut job) = self.jobs.remove(&key) else { return };
+        let waiters = std::mem::take(&mut job.waiters);
+        let durability = job.durability;
+        let shown = job.into_view();
+        tracing::info!(job.id = %shown.id, verdict = shown.verdict().as_str_name(), "job done");
+        for waiter in replies.into_iter().chain(waiters) {
             drop(waiter.send(Some(shown.clone())));
         }
-        if job.durability == live::Durability::Fleeting {
+        if durability == live::Durability::Fleeting {
             let now = self.now();
             self.recent.insert(key, &shown, now);
         }
@@ -357,7 +362,7 @@ impl LiveJob {
                     .iter()
                     .filter(|watcher| event.sequence > watcher.seat.wanted.after_sequence);
                 for watcher in interested {
-                    watcher.seat.tell(Notice::Event(event.clone()));
+                    watcher.seat.tell(Notice::Event(Arc::clone(event)));
                 }
                 if let Some(JobEvent::StepStarted(start)) = &event.event {
                     started = self.spec.step(&start.step).map(|step| (step, start.attempt));
@@ -394,9 +399,9 @@ impl LiveJob {
     /// Tells all watchers that keep up.
     pub(super) fn tell_progress(&self, progress: Vec<v1::Progress>) {
         for progress in progress {
-            let event = Box::new(self.log.aside(JobEvent::Progress(progress), unix_us()));
+            let event = Arc::new(self.log.aside(JobEvent::Progress(progress), unix_us()));
             for watcher in &self.watchers {
-                watcher.seat.tell_if_idle(Notice::Event(event.clone()));
+                watcher.seat.tell_if_idle(Notice::Event(Arc::clone(&event)));
             }
         }
     }

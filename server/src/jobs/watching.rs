@@ -46,7 +46,7 @@ pub(crate) struct Wanted {
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// Something happened.
-    Event(Box<v1::JobEvent>),
+    Event(Arc<v1::JobEvent>),
     /// Live output of these commands can be followed.
     Follow(Vec<Following>),
     /// The attempt of this step came to nothing.
@@ -100,8 +100,8 @@ pub(crate) struct Watching {
     notices: mpsc::Receiver<Notice>,
     following: Vec<Following>,
     /// An ended command whose output is not all there yet, and its event.
-    draining: Option<(Draining, Box<v1::JobEvent>)>,
-    ready: VecDeque<Box<v1::JobEvent>>,
+    draining: Option<(Draining, Arc<v1::JobEvent>)>,
+    ready: VecDeque<Arc<v1::JobEvent>>,
     last_sequence: u64,
     shown_output: bool,
     ended: bool,
@@ -188,7 +188,7 @@ impl Watching {
             if let Some(event) = self.ready.pop_front() {
                 self.last_sequence = event.sequence;
                 self.ended = matches!(event.event, Some(Event::Done(_)));
-                return Some(Ok(*event));
+                return Some(Ok(Arc::unwrap_or_clone(event)));
             }
             if self.ended {
                 return None;
@@ -281,7 +281,7 @@ impl Watching {
             unix_us: crate::clock::unix_us(),
             event: Some(Event::Output(output)),
         };
-        self.ready.push_back(Box::new(event));
+        self.ready.push_back(Arc::new(event));
     }
 
     /// Brings one more piece of an ended command's output, or its end.
