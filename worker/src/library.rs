@@ -5,7 +5,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use kiln_jail::plan::Plan;
+use kiln_jail::plan::{CustomProfile, Plan, Rootfs};
 use kiln_proto::{model, v1};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,6 +32,16 @@ pub enum PlanOfError {
     Order(#[source] OrderError),
     #[error("get the image")]
     Root(#[source] ImageStoreError),
+}
+
+/// What the jail is told for a command in this root, by a worker that has these profiles beside the built-in ones.
+pub fn plan(
+    command: &model::Command,
+    rootfs: Rootfs,
+    profiles: &Arc<[CustomProfile]>,
+) -> Result<Plan, OrderError> {
+    let terms = Terms { profiles: Arc::clone(profiles), ..Terms::default() };
+    Ok(Plan { rootfs, ..CommandOrder::new(0, command, &terms)?.plan })
 }
 
 impl Runner {
