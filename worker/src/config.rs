@@ -81,6 +81,15 @@ pub struct EngineConfig {
     pub recorder: Option<Recorder>,
     /// Leaving filters out is for a bench of what they cost. No configuration file asks for it.
     pub filters: FilterUse,
+    /// Having none is for a bench of what a sandbox from nothing costs. No configuration file asks for it.
+    pub ready: ReadySandboxes,
+}
+
+/// Whether jails make sandboxes in advance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadySandboxes {
+    Kept,
+    None,
 }
 
 impl EngineConfig {
@@ -164,6 +173,7 @@ impl EngineConfig {
             profiles: Arc::default(),
             recorder: None,
             filters: FilterUse::Required,
+            ready: ReadySandboxes::Kept,
         })
     }
 }

@@ -20,6 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, Interest};
 use tokio::net::UnixDatagram;
 use tokio::process::{Child, Command};
 
+use crate::config::ReadySandboxes;
 use crate::jail_program::JailProgram;
 use crate::roots::Root;
 
@@ -46,6 +47,7 @@ pub(crate) struct JailProcess {
     ready: VecDeque<Arc<Used>>,
     /// Of released commands whose sandboxes are not gone yet, the earliest first.
     unreleased: VecDeque<Arc<Used>>,
+    keeping: ReadySandboxes,
 }
 
 /// A root that a command had, and what its sandbox was made for.
@@ -94,7 +96,11 @@ pub(crate) enum JailError {
 
 impl JailProcess {
     /// Starts the program, claims uids and configures. `setup.uid_base` is filled in here.
-    pub(crate) async fn start(program: &JailProgram, mut setup: Setup) -> Result<Self, JailError> {
+    pub(crate) async fn start(
+        program: &JailProgram,
+        mut setup: Setup,
+        keeping: ReadySandboxes,
+    ) -> Result<Self, JailError> {
         let uids = UidRange::claim().map_err(|source| JailError::ClaimUids { source })?;
         setup.uid_base = uids.base();
         let (ours, theirs) = wire::pair().map_err(|source| JailError::Socket { source })?;
@@ -113,7 +119,7 @@ impl JailProcess {
         let last_words = LastWords::listen(setup.jail, child.stderr.take());
         let process = Some(Process { child, _uids: uids });
         let (ready, unreleased) = (VecDeque::new(), VecDeque::new());
-        let mut jail = Self { number: setup.jail, socket, process, last_words, ready, unreleased };
+        let mut jail = Self { number: setup.jail, socket, process, last_words, ready, unreleased, keeping };
         jail.configure(setup).await?;
         Ok(jail)
     }
@@ -158,15 +164,29 @@ impl JailProcess {
         let used = Arc::new(used);
         self.send(&Request::Release, &[]).await?;
         self.unreleased.push_back(Arc::clone(&used));
-        self.ready.retain(|earlier| earlier.kind != used.kind);
-        self.ready.push_front(used);
-        self.ready.truncate(KINDS);
-        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
-        self.send(&Request::KeepReady(kinds), &[]).await?;
+        if self.keeping == ReadySandboxes::Kept {
+            self.keep_ready(used).await?;
+        }
         while self.unreleased.len() > UNRELEASED {
             self.released().await?;
         }
         Ok(())
+    }
+
+    /// Waits until nothing is left of any command that was released.
+    pub(crate) async fn settle(&mut self) -> Result<(), JailError> {
+        while !self.unreleased.is_empty() {
+            self.released().await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_ready(&mut self, used: Arc<Used>) -> Result<(), JailError> {
+        self.ready.retain(|earlier| earlier.kind != used.kind);
+        self.ready.push_front(used);
+        self.ready.truncate(KINDS);
+        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
+        self.send(&Request::KeepReady(kinds), &[]).await
     }
 
     async fn released(&mut self) -> Result<(), JailError> {

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use kiln_jail::plan::{CustomProfile, Plan, Rootfs};
 use kiln_proto::{model, v1};
@@ -16,7 +17,7 @@ use crate::config::EngineConfig;
 use crate::engine::{Engine, EngineError};
 use crate::images::ImageStoreError;
 use crate::order::{CommandOrder, OrderError, StepOrder, Terms};
-use crate::step::{self, StepControl};
+use crate::step::{self, StepControl, Until};
 
 /// Runs steps in this process.
 #[derive(Debug)]
@@ -53,6 +54,22 @@ impl Runner {
     /// Runs a step to its end; results in the order of its commands.
     pub async fn run(&self, step: &model::Step) -> Result<Vec<v1::CommandResult>, OrderError> {
         self.run_until(step, CancellationToken::new()).await
+    }
+
+    /// As [`Runner::run`], and waits until nothing is left of its sandboxes; says how long that took after the results were there.
+    pub async fn run_and_destroy(
+        &self,
+        step: &model::Step,
+    ) -> Result<(Vec<v1::CommandResult>, Duration), OrderError> {
+        let order = StepOrder::new(step, &self.terms(), unix_us())?;
+        let engine = Arc::clone(&self.engine);
+        let whole = self.cleanups.spawn(async move {
+            let end = step::run(&engine, &order, &engine.live(&order), &StepControl::default()).await;
+            let began = Instant::now();
+            end.cleanup.finish_until(Until::NothingIsLeft).await;
+            (end.results, began.elapsed())
+        });
+        Ok(whole.await.expect("a step never fails"))
     }
 
     /// As [`Runner::run`], and cancels the step when the token says so.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::backoff::Backoff;
 use crate::cgroup_sweep;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, ReadySandboxes};
 use crate::jail_process::{JailError, JailProcess};
 use crate::jail_program::JailProgram;
 
@@ -37,6 +37,7 @@ pub(crate) struct Slots {
     allow_missing: Vec<String>,
     profiles: Arc<[CustomProfile]>,
     filters: FilterUse,
+    ready: ReadySandboxes,
     cores: Vec<u32>,
     slots: usize,
     slot_permits: Arc<Semaphore>,
@@ -77,6 +78,7 @@ impl Slots {
             allow_missing: config.allow_missing.clone(),
             profiles: Arc::clone(&config.profiles),
             filters: config.filters,
+            ready: config.ready,
             cores: usable_cores(),
             slots,
             slot_permits: Arc::new(Semaphore::new(slots)),
@@ -189,7 +191,7 @@ impl Slots {
             profiles: self.profiles.to_vec(),
             filters: self.filters,
         };
-        JailProcess::start(&self.program, setup).await
+        JailProcess::start(&self.program, setup, self.ready).await
     }
 
     /// One core each while there are enough; else all cores for everybody.

@@ -11,7 +11,7 @@ use crate::clock::unix_us;
 use crate::collect::{Collector, InlineBudget, output, piped_output};
 use crate::command::{self, Ended, JailState, Prepared, StopSignals};
 use crate::engine::Engine;
-use crate::jail_process::{JailProcess, Used};
+use crate::jail_process::{JailError, JailProcess, Used};
 use crate::live::{CommandLive, StepLive};
 use crate::order::{CommandOrder, StepOrder};
 use crate::outcome::{self, End, Moments};
@@ -38,6 +38,13 @@ pub(crate) struct StepEnd {
 /// What must still happen before the step's places are free. See [`Cleanup::finish`].
 pub(crate) struct Cleanup(Option<Leftovers>);
 
+/// How long a clean-up lasts. A place is free before the kernel has taken everything down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    PlacesAreFree,
+    NothingIsLeft,
+}
+
 struct Leftovers {
     jails: StepJails,
     states: Vec<JailState>,
@@ -63,12 +70,17 @@ pub(crate) async fn run(
 impl Cleanup {
     /// Lets the jails destroy what is left, and frees the step's places.
     pub(crate) async fn finish(self) {
+        self.finish_until(Until::PlacesAreFree).await;
+    }
+
+    /// The same, and waits as long as is said.
+    pub(crate) async fn finish_until(self, until: Until) {
         let Some(Leftovers { mut jails, states, used }) = self.0 else { return };
         let ended = states.into_iter().zip(used);
         let releases = jails.jails.iter_mut().zip(ended).map(async |(jail, (state, used))| match state {
             JailState::Untouched => true,
             JailState::Broken => false,
-            JailState::Unreleased => match jail.release(used).await {
+            JailState::Unreleased => match released(jail, used, until).await {
                 Ok(()) => true,
                 Err(error) => {
                     tracing::warn!(jail = jail.number, %error, "a jail could not clean up and is replaced");
@@ -78,6 +90,14 @@ impl Cleanup {
         });
         let healthy = join_all(releases).await;
         jails.give_back(&healthy).await;
+    }
+}
+
+async fn released(jail: &mut JailProcess, used: Used, until: Until) -> Result<(), JailError> {
+    jail.release(used).await?;
+    match until {
+        Until::PlacesAreFree => Ok(()),
+        Until::NothingIsLeft => jail.settle().await,
     }
 }
 

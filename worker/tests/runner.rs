@@ -7,9 +7,11 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use kiln_attacks::census::Census;
+use kiln_attacks::census::{self, Census};
 use kiln_proto::model::{MAX_ARGUMENT_BYTES, MAX_FILES_IN, MAX_FILES_OUT};
 use kiln_proto::v1;
+use kiln_worker::config::{EngineConfig, ReadySandboxes};
+use kiln_worker::library::Runner;
 use support::{
     TestRunner, argv, blob, default_limits, ending, file_in, file_out, inline, shell, stderr, stdout, step,
 };
@@ -343,6 +345,32 @@ async fn files_that_do_not_fit_into_a_report_together_become_blobs() {
     );
     assert!(result.files.iter().all(|file| file.data.is_empty() != file.blob.is_empty()));
     test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_told_to_keep_none_makes_no_sandbox_in_advance() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = EngineConfig { ready: ReadySandboxes::None, ..support::engine_config(directory.path(), 1) };
+    let below_its_jails = || {
+        let family = census::family(std::process::id());
+        let jails: Vec<u32> = jails().into_iter().map(|jail| jail.as_raw_nonzero().get() as u32).collect();
+        family.into_iter().filter(|&pid| census::parent_of(pid).is_some_and(|of| jails.contains(&of))).count()
+    };
+    let without = Runner::start(&config).await.unwrap();
+    let only = step(vec![argv(&["true"])], &[]);
+    let (results, _took) = without.run_and_destroy(&only).await.unwrap();
+    assert_eq!((ending(&results[0]), below_its_jails()), ("exited 0".to_owned(), 0));
+    // What was released earlier would have its sandboxes before one released later has.
+    let with = TestRunner::start(1).await;
+    with.runner.run_and_destroy(&only).await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while below_its_jails() == 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(below_its_jails() > 0, "an engine keeps some unless told otherwise");
+    with.stop().await;
+    assert_eq!(below_its_jails(), 0, "all of them were the other engine's");
+    without.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

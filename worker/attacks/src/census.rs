@@ -72,6 +72,11 @@ impl Census {
     }
 }
 
+/// How many sandboxes stand ready, without an order, below some processes.
+pub fn ready_sandboxes(family: &[u32]) -> usize {
+    Ready::among(family).groups.len()
+}
+
 fn family_of_all(pids: &[u32]) -> Vec<u32> {
     pids.iter().flat_map(|&pid| family(pid)).collect::<BTreeSet<u32>>().into_iter().collect()
 }
