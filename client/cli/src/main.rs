@@ -21,6 +21,7 @@ mod json;
 mod learn;
 mod nearest;
 mod output;
+mod own_service;
 mod present;
 mod private_runner;
 mod program;

@@ -3,23 +3,15 @@
 //! It is always another process than this one: the oracle stands outside.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use kiln_attacks::{Canaries, Targets, census};
 use kiln_client::{Address, Client};
 use kiln_proto::v1;
-use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::timeout;
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::own_service::{OwnService, Role, START};
 
-/// A loaded machine starts a service in this time.
-const START: Duration = Duration::from_secs(120);
-const STOP: Duration = Duration::from_secs(60);
 /// The attacker, the other attacker, the neighbour.
 pub(crate) const LEAST_SLOTS: usize = 3;
 /// The service's environment holds the secret under this name.
@@ -42,7 +34,7 @@ pub(crate) struct Target {
     pub(crate) program: String,
     pub(crate) whose: Whose,
     allow_missing: Vec<String>,
-    own: Option<Own>,
+    own: Option<OwnService>,
 }
 
 /// Whose service it is.
@@ -52,19 +44,6 @@ pub(crate) enum Whose {
     Ours,
     /// One that others may be using.
     Theirs,
-}
-
-/// A service of our own. It ends when its stdin does, so also when this process is killed.
-struct Own {
-    child: Child,
-    stdin: ChildStdin,
-}
-
-/// What a service of our own says when it is ready.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Ready {
-    pub(crate) socket: PathBuf,
-    pub(crate) directory: PathBuf,
 }
 
 impl Target {
@@ -80,14 +59,9 @@ impl Target {
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         let Target { client, own, .. } = self;
         drop(client);
-        let Some(Own { mut child, stdin }) = own else { return Ok(()) };
-        drop(stdin);
-        let ended = timeout(STOP, child.wait()).await;
-        match ended {
-            Ok(Ok(status)) if status.success() => Ok(()),
-            Ok(Ok(status)) => Err(Failure::kiln(format!("the service under attack ended with {status}"))),
-            Ok(Err(error)) => Err(Failure::caused("waiting for the service under attack", &error)),
-            Err(_) => Err(Failure::kiln("the service under attack did not end when it was asked to")),
+        match own {
+            Some(service) => service.stop().await,
+            None => Ok(()),
         }
     }
 
@@ -119,10 +93,16 @@ impl Target {
     async fn own(context: &Context) -> Result<Target, Failure> {
         let binary = own_binary()?;
         let canaries = put_out(&binary)?;
-        let (own, ready) = spawn(context, &binary, canaries.secret()).await?;
-        let root = own.child.id().ok_or_else(|| Failure::kiln("the service under attack ended at once"))?;
-        let place = Place { roots: vec![root], directories: vec![ready.directory], whose: Whose::Ours };
-        Target::connect(context, Address::Unix(ready.socket), canaries, place, Some(own)).await
+        let environment = vec![(SECRET_VARIABLE, canaries.secret().to_owned())];
+        let role =
+            Role { name: "the service under attack", words: vec!["attack-target".to_owned()], environment };
+        let own = OwnService::start(context, role).await?;
+        let place = Place {
+            roots: vec![own.pid],
+            directories: vec![own.ready.directory.clone()],
+            whose: Whose::Ours,
+        };
+        Target::connect(context, own.address(), canaries, place, Some(own)).await
     }
 
     async fn named(context: &Context, address: Address) -> Result<Target, Failure> {
@@ -150,7 +130,7 @@ impl Target {
         address: Address,
         canaries: Canaries,
         place: Place,
-        own: Option<Own>,
+        own: Option<OwnService>,
     ) -> Result<Target, Failure> {
         let client = Client::connect_within(&address, START).await?;
         let capabilities = client.capabilities().await?;
@@ -186,30 +166,6 @@ fn own_binary() -> Result<PathBuf, Failure> {
 
 fn put_out(binary: &Path) -> Result<Canaries, Failure> {
     Canaries::new(binary).map_err(|error| Failure::caused("cannot put out the canaries", &error))
-}
-
-async fn spawn(context: &Context, binary: &Path, secret: &str) -> Result<(Own, Ready), Failure> {
-    let mut command = Command::new(binary);
-    if let Some(path) = &context.settings.path {
-        command.arg("--config").arg(path);
-    }
-    command.arg("attack-target").env(SECRET_VARIABLE, secret).env_remove("KILN_SERVER");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
-    let mut child =
-        command.spawn().map_err(|error| Failure::caused("cannot start the service under attack", &error))?;
-    let gone = || Failure::kiln("the service under attack has no streams");
-    let stdin = child.stdin.take().ok_or_else(gone)?;
-    let mut said = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
-    let line = timeout(START, said.next_line()).await.ok().and_then(Result::ok).flatten();
-    let ready = line.as_deref().and_then(|line| serde_json::from_str(line).ok());
-    match ready {
-        Some(ready) => Ok((Own { child, stdin }, ready)),
-        // It has said why on stderr, which is ours.
-        None => Err(Failure::kiln(
-            "the service under attack did not become ready; the lines before this one say why",
-        )
-        .next("`kiln doctor` shows what this host has and lacks, with a fix for each")),
-    }
 }
 
 /// The kernel knows who listens at a unix socket.

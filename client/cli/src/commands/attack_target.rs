@@ -2,14 +2,14 @@
 
 use clap::Args;
 use kiln_server::config::Config as ServerConfig;
-use tokio::io::AsyncReadExt;
 
-use crate::attack::target::{LEAST_SLOTS, Ready};
+use crate::attack::target::LEAST_SLOTS;
 use crate::context::Context;
 use crate::embedded::Embedded;
 use crate::exit;
 use crate::failure::Failure;
 use crate::output::print_json;
+use crate::own_service::{Ready, until_left_alone};
 use crate::signals::Signals;
 
 /// Small enough that an attack can fill it.
@@ -34,13 +34,7 @@ pub(crate) async fn run(context: &Context) -> Result<u8, Failure> {
         embedded.stop().await;
         return Err(failure);
     }
-    let mut stdin = tokio::io::stdin();
-    let mut nothing = [0];
-    tokio::select! {
-        // Its end, or an error of it: either way nobody is there any more.
-        _ = stdin.read(&mut nothing) => {}
-        _ = signals.next_exit() => {}
-    }
+    until_left_alone(&mut signals).await;
     embedded.stop().await;
     Ok(exit::SUCCESS)
 }
