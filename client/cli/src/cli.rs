@@ -50,6 +50,8 @@ enum Command {
     Attack(commands::attack::AttackArgs),
     #[command(hide = true)]
     AttackTarget(commands::attack_target::AttackTargetArgs),
+    #[command(hide = true)]
+    BenchTarget(commands::bench_target::BenchTargetArgs),
     Config(commands::config::ConfigArgs),
 }
 
@@ -87,6 +89,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8, Failure> {
         Command::Doctor(args) => commands::doctor::run(args, context).await,
         Command::Bench(args) => commands::bench::run(args, context).await,
         Command::Attack(args) => commands::attack::run(args, context).await,
+        Command::BenchTarget(args) => commands::bench_target::run(args, context).await,
         Command::AttackTarget(_) => commands::attack_target::run(context).await,
         Command::Config(args) => commands::config::run(&args, context),
     }

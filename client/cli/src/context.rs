@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::output::Format;
 
 /// Everything decided before a command begins.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Context {
     pub(crate) format: Format,
     pub(crate) settings: Settings,

@@ -28,12 +28,7 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Starts both and connects.
-    pub(crate) async fn start(settings: &Settings, slots: usize) -> Result<Embedded, Failure> {
-        Embedded::start_with(settings, slots, None, |config| config).await
-    }
-
-    /// The same; with a recorder every command is recorded, and the server's configuration may be changed.
+    /// Starts both and connects. With a recorder every command is recorded, and the server's configuration may be changed.
     pub(crate) async fn start_with(
         settings: &Settings,
         slots: usize,

@@ -102,22 +102,43 @@ fn a_signal_ends_a_bench_without_leaving_anything() {
     let mut child = kiln(&place, &words).spawn().expect("kiln starts");
     let mut notes = BufReader::new(child.stderr.take().expect("piped")).lines();
     assert!(notes.any(|line| line.expect("text").contains("over gRPC")), "it gets to the part with a server");
+    assert!(!running_in(&place).is_empty(), "its services are there");
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("our own child");
     let rest: Vec<_> = notes.map(|line| line.expect("text")).collect();
     assert_eq!(child.wait().expect("our own child").code(), Some(130), "{rest:?}");
     assert_eq!(left_in(&place), Vec::<String>::new());
+    assert_eq!(running_in(&place), Vec::<String>::new());
+}
+
+/// Command lines of processes that work in our directory: the bench's services do, as it does itself.
+fn running_in(place: &TempDir) -> Vec<String> {
+    let processes = fs::read_dir("/proc").expect("it is mounted").flatten().map(|entry| entry.path());
+    let ours =
+        processes.filter(|process| fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd == place.path()));
+    ours.map(|process| fs::read_to_string(process.join("cmdline")).unwrap_or_default()).collect()
 }
 
 /// Every part of it: the last one makes sandboxes in which something is left out on purpose.
 #[test]
 fn a_bench_measures_every_case_to_its_end() {
     let place = place();
-    let output =
-        kiln(&place, &["--json", "bench", "--seconds", "1", "--runs", "2"]).output().expect("kiln starts");
+    let words =
+        ["--json", "bench", "--full", "--seconds", "1", "--runs", "2", "--large", "1MiB", "--idle", "0"];
+    let output = kiln(&place, &words).args(["--plot", "plot.svg"]).output().expect("kiln starts");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let lengths = ["rows", "filters"].map(|part| report[part].as_array().map_or(0, Vec::len));
+    let lengths = ["rows", "phases", "filters"].map(|part| report[part].as_array().map_or(0, Vec::len));
     assert!(lengths.into_iter().all(|length| length > 0), "{report}");
+    let targets = report["targets"].as_array().expect("targets");
+    assert_eq!(targets.len(), 16, "{targets:?}");
+    // What needs another sandbox, what sandboxes may not have, and what others on this host may make unknown.
+    let may_be_missing = ["bwrap", "network kept", "a ready sandbox"];
+    for target in targets {
+        let what = target["what"].as_str().expect("a name");
+        let measured = target["verdict"] != "not_measured";
+        assert!(measured || may_be_missing.iter().any(|name| what.contains(name)), "{target}");
+    }
+    assert!(fs::read_to_string(place.path().join("plot.svg")).expect("it was drawn").starts_with("<svg"));
     assert_eq!(left_in(&place), Vec::<String>::new());
 }

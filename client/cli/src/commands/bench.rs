@@ -1,52 +1,64 @@
-//! `kiln bench`: what a sandboxed command costs on this host, beside a bare spawn and other sandboxes.
+//! `kiln bench`: what a sandboxed command costs on this host, beside a bare spawn and other sandboxes, and against targets.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use serde_json::json;
+use kiln_proto::model::ByteSize;
 
-use crate::bench::filters::{self, costs_table};
-use crate::bench::numbers::{Row, relate, rows_table};
-use crate::bench::rivals::Rival;
-use crate::bench::{Bounds, Case, limits, measure, ways};
+use crate::bench::machine::Machine;
+use crate::bench::memory::{self, Pair};
+use crate::bench::report::{Found, Measured, Report};
+use crate::bench::{Bounds, Extent, filters, large, limits, plot, steady};
 use crate::context::Context;
-use crate::embedded::{Embedded, require_root};
+use crate::embedded::require_root;
 use crate::exit;
-use crate::explain::check;
 use crate::failure::Failure;
 use crate::output::{Format, note, print, print_json};
 use crate::private_runner::with_runner;
 use crate::signals::Signals;
 
-/// Real traffic comes with gaps, and some kernel paths are slow only after one.
-const IDLE: Duration = Duration::from_millis(100);
-const CLIENTS: [usize; 4] = [1, 2, 4, 8];
-const SPAWN: &str = "bare spawn";
-const LIBRARY: &str = "kiln, worker library";
-const GRPC: &str = "kiln, Run over gRPC";
+const SECONDS: u64 = 3;
+const FULL_SECONDS: u64 = 30;
+/// Ten of each run of a case at most, and no more than this, wait in a queue; as many go in a row.
+const JOBS: usize = 20_000;
 
 const EXAMPLES: &str = "\
 Examples:
-  kiln bench
-  kiln bench --seconds 10 --runs 5000            longer, for quieter numbers
-  kiln bench --json | jq '.rows[] | {name, clients, p50_us}'
+  kiln bench                                     two minutes
+  kiln bench --plot latency.svg                  the same, with a picture
+  kiln bench --full                              every target, each case for 30 s: a quarter of an hour
+  kiln bench --seconds 10 --json > run.json      longer, for quieter numbers
+  kiln bench --json | jq '.targets[] | {what, measured, bound, verdict}'
   kiln bench --limits                            how soon and how exactly limits stop a program
 
-Each case runs /bin/true. bwrap, nsjail, crun and runc are measured where they are installed.
-At the end, what the system call filter and Landlock cost two programs that make little else but system calls.";
+Each case runs /bin/true, all in turns, so that whatever else the host does meets all alike. bwrap, nsjail,
+crun and runc are measured where they are installed. docs/performance.md says how to read the figures.";
 
 /// Measure what a sandboxed command costs on this host
 #[derive(Args, Clone, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// Longest time per case
-    #[arg(long, value_name = "SECONDS", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=3_600))]
-    seconds: u64,
-    /// Most runs per case
-    #[arg(long, value_name = "COUNT", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    runs: u32,
-    /// Measure how exactly limits hold instead: minutes, beside one busy neighbour per core
+    /// Time per case; 3, and with --full 30
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    seconds: Option<u64>,
+    /// Most runs per case; without it only the time counts
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    runs: Option<u32>,
+    /// Measure everything at length, 20,000 jobs in a row among it
     #[arg(long)]
+    full: bool,
+    /// Size of the large output and of the large input
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    large: ByteSize,
+    /// How long a worker stands idle before its memory is counted; it gives back after a minute
+    #[arg(long, value_name = "SECONDS", default_value_t = 65, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    idle: u64,
+    /// Draw latencies and throughput into an SVG file
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    /// Measure how exactly limits hold instead: minutes, beside one busy neighbour per core
+    #[arg(long, conflicts_with_all = ["full", "plot", "seconds", "runs"])]
     limits: bool,
     /// Samples per limit, with --limits
     #[arg(long, value_name = "COUNT", default_value_t = 200, requires = "limits", value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -58,24 +70,75 @@ pub(crate) async fn run(args: BenchArgs, context: &Context) -> Result<u8, Failur
     if args.limits {
         return limits_hold(args.samples as usize, context).await;
     }
-    let bounds = Bounds { time: Duration::from_secs(args.seconds), runs: args.runs as usize };
+    // Minutes of measuring are not to be lost for a path.
+    args.plot.as_ref().map_or(Ok(()), plot::writable)?;
+    let mut signals = Signals::listen()?;
+    let pair = Pair::start(context).await?;
+    let found = measured(&args.extent(), context, &pair, &mut signals).await;
+    if found.is_err() {
+        signals.end_at_once_on_the_next();
+    }
+    let stopped = pair.stop().await;
+    let found = found?;
+    stopped?;
     let slots = context.settings.worker.engine.slots.get();
-    let mut rows = spawn_rows(bounds).await?;
-    rows.extend(library_rows(context, slots, bounds).await?);
-    rows.extend(grpc_rows(context, slots, bounds).await?);
-    rows.extend(rival_rows(bounds).await?);
-    relate(&mut rows, SPAWN);
-    note("measuring programs with and without filter and Landlock");
-    let costs = filters::costs(context, bounds).await?;
+    let report = Report { machine: Machine::this(), slots, found };
+    if let Some(path) = &args.plot {
+        plot::write(path, &plot::draw(&report))?;
+        note(&format!("drawn into {}", path.display()));
+    }
     match context.format {
-        Format::Json => print_json(&json!({"slots": slots, "rows": rows, "filters": costs}))?,
-        Format::People => {
-            print(&rows_table(&rows))?;
-            print(&format!("{slots} slots; every case runs {}\n", ways::PROGRAM))?;
-            print(&costs_table(&costs))?;
-        }
+        Format::Json => print_json(&report.json())?,
+        Format::People => print(&report.text())?,
     }
     Ok(exit::SUCCESS)
+}
+
+impl BenchArgs {
+    fn extent(&self) -> Extent {
+        let seconds = self.seconds.unwrap_or(if self.full { FULL_SECONDS } else { SECONDS });
+        let runs = self.runs.map_or(usize::MAX, |runs| runs as usize);
+        let jobs = runs.saturating_mul(10).min(JOBS);
+        Extent {
+            bounds: Bounds { time: Duration::from_secs(seconds), runs },
+            large_bytes: self.large.bytes(),
+            queued_jobs: jobs,
+            jobs_in_a_row: if self.full { jobs } else { 0 },
+            idle: Duration::from_secs(self.idle),
+        }
+    }
+}
+
+/// One after another: first what is measured in turns, while the pair of processes stands idle.
+async fn measured(
+    extent: &Extent,
+    context: &Context,
+    pair: &Pair,
+    signals: &mut Signals,
+) -> Result<Found, Failure> {
+    let steady = steady::measure(context, *extent).await?;
+    note("measuring programs with and without filter and Landlock");
+    let filters = filters::costs(context, extent.bounds).await?;
+    let ready = Measured::of(memory::of_ready_sandboxes(context, *extent, signals).await)?;
+    let queued = memory::of_queued_jobs(context, extent.queued_jobs, signals).await;
+    let queued = Measured::of(queued)?;
+    let idle = Measured::of(unless_asked(signals, pair.idle(extent.idle)).await)?;
+    let output = large::output(pair, extent.large_bytes);
+    let large_output = Measured::of(unless_asked(signals, output).await)?;
+    let input = async |runner: &_| large::input(context, runner, extent.large_bytes, extent.bounds).await;
+    let large_input = Measured::of(with_runner(context, 1, input).await)?;
+    Ok(Found { steady, idle, ready, queued, large_output, large_input, filters })
+}
+
+/// Does it, unless a signal asks for the end.
+async fn unless_asked<T>(
+    signals: &mut Signals,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    tokio::select! {
+        done = work => done,
+        status = signals.next_exit() => Err(Failure::interrupted(status)),
+    }
 }
 
 async fn limits_hold(samples: usize, context: &Context) -> Result<u8, Failure> {
@@ -86,77 +149,4 @@ async fn limits_hold(samples: usize, context: &Context) -> Result<u8, Failure> {
         Format::People => print(&figures.tables())?,
     }
     Ok(exit::SUCCESS)
-}
-
-/// Once back to back, once with idling.
-fn both(name: &'static str) -> [Case; 2] {
-    [Duration::ZERO, IDLE].map(|idle| Case { name, clients: 1, idle })
-}
-
-fn announce(case: &Case) {
-    let idle = if case.idle.is_zero() { "" } else { ", with idling" };
-    note(&format!("measuring {}, {} at a time{idle}", case.name, case.clients));
-}
-
-async fn spawn_rows(bounds: Bounds) -> Result<Vec<Row>, Failure> {
-    let mut rows = Vec::new();
-    for case in both(SPAWN) {
-        announce(&case);
-        rows.push(measure(case, bounds, || ways::spawn(ways::PROGRAM, Vec::new())).await?);
-    }
-    Ok(rows)
-}
-
-async fn library_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
-    let spec = check(ways::spec(), context)?;
-    with_runner(context, slots, async |runner| {
-        let mut rows = Vec::new();
-        for case in both(LIBRARY) {
-            announce(&case);
-            rows.push(measure(case, bounds, || ways::library(runner, &spec.steps[0])).await?);
-        }
-        Ok(rows)
-    })
-    .await
-}
-
-async fn grpc_rows(context: &Context, slots: usize, bounds: Bounds) -> Result<Vec<Row>, Failure> {
-    let mut signals = Signals::listen()?;
-    let embedded = Embedded::start(&context.settings, slots).await?;
-    let cases = async {
-        let mut rows = Vec::new();
-        let parallel = CLIENTS.map(|clients| Case { name: GRPC, clients, idle: Duration::ZERO });
-        for case in parallel.into_iter().chain([Case { name: GRPC, clients: 1, idle: IDLE }]) {
-            announce(&case);
-            rows.push(measure(case, bounds, || ways::grpc(&embedded.client)).await?);
-        }
-        Ok(rows)
-    };
-    let rows = tokio::select! {
-        rows = cases => rows,
-        status = signals.next_exit() => Err(Failure::interrupted(status)),
-    };
-    if rows.is_err() {
-        signals.end_at_once_on_the_next();
-    }
-    embedded.stop().await;
-    rows
-}
-
-/// Those that are installed but do not work here are named and left out.
-async fn rival_rows(bounds: Bounds) -> Result<Vec<Row>, Failure> {
-    let mut rows = Vec::new();
-    for rival in Rival::installed()? {
-        for case in both(rival.name) {
-            announce(&case);
-            match measure(case, bounds, || ways::spawn(rival.name, rival.words())).await {
-                Ok(row) => rows.push(row),
-                Err(failure) => {
-                    note(&format!("left out: {}", failure.message));
-                    break;
-                }
-            }
-        }
-    }
-    Ok(rows)
 }

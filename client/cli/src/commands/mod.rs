@@ -3,6 +3,7 @@
 pub(crate) mod attack;
 pub(crate) mod attack_target;
 pub(crate) mod bench;
+pub(crate) mod bench_target;
 pub(crate) mod blob;
 pub(crate) mod cancel;
 pub(crate) mod config;

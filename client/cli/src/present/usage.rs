@@ -74,7 +74,7 @@ pub(crate) fn timing_table(job: &Job) -> String {
 }
 
 /// The time between each two moments that were reached.
-fn phase_lengths(step: &v1::StepStatus, result: &v1::CommandResult) -> Vec<(&'static str, u64)> {
+pub(crate) fn phase_lengths(step: &v1::StepStatus, result: &v1::CommandResult) -> Vec<(&'static str, u64)> {
     let phases = result.phases.unwrap_or_default();
     let moments = [
         ("", step.queued_unix_us),
