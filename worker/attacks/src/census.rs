@@ -159,8 +159,8 @@ fn pid_namespace(pid: u32) -> Option<PathBuf> {
 /// Worker's group and sandbox's, the last two words of its path in every hierarchy.
 fn group_of(pid: u32) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-    let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    let path = paths.filter(|path| path.contains("/kiln-")).last()?;
+    let mut paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let path = paths.rfind(|path| path.contains("/kiln-"))?;
     let mut words = path.rsplit('/');
     let (sandbox, worker) = (words.next()?, words.next()?);
     Some(format!("{worker}/{sandbox}"))
