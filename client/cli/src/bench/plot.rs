@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use super::numbers::Row;
 use super::phases::label;
 use super::report::Report;
-use super::steady::{CALL, COMMIT, DESTROYING, DURABLE, FROM_NOTHING, GRPC, IDLE, LIBRARY, SPAWN};
+use super::steady::{
+    CALL, COMMIT, DESTROYING, DURABLE, FROM_NOTHING, GRPC, IDLE, LIBRARY, OWN_NETWORK, SPAWN,
+};
 use crate::failure::Failure;
 use canvas::{Canvas, Dashes, Line, Marks, Panel, Scale};
 
@@ -120,7 +122,7 @@ fn dashes_of(name: &str) -> Dashes {
 }
 
 fn has_a_rate(row: &Row) -> bool {
-    let alone = [LIBRARY, DURABLE, FROM_NOTHING, COMMIT, DESTROYING, CALL];
+    let alone = [LIBRARY, DURABLE, FROM_NOTHING, OWN_NETWORK, COMMIT, DESTROYING, CALL];
     row.runs > 0 && row.per_second.is_some() && !alone.contains(&row.name.as_str())
 }
 

@@ -26,6 +26,7 @@ pub(crate) const SPAWN: &str = "bare spawn";
 pub(crate) const LIBRARY: &str = "kiln, worker library";
 pub(crate) const FROM_NOTHING: &str = "kiln, from nothing";
 pub(crate) const GRPC: &str = "kiln, Run over gRPC";
+pub(crate) const OWN_NETWORK: &str = "kiln, Run, own network";
 pub(crate) const DURABLE: &str = "kiln, Submit to Watch";
 pub(crate) const DESTROYING: &str = "kiln, destroying";
 pub(crate) const CALL: &str = "an empty call";
@@ -122,6 +123,7 @@ fn own_subjects<'a>(
     for crowd in CLIENTS {
         add(GRPC, crowd, Duration::ZERO, over_grpc(clients, ways::Call::Run), service);
     }
+    add(OWN_NETWORK, CROWD, Duration::ZERO, over_grpc(clients, ways::Call::RunInOwnNetwork), service);
     add(DURABLE, 1, Duration::ZERO, over_grpc(clients, ways::Call::Durable), service);
     add(CALL, 1, Duration::ZERO, over_grpc(clients, ways::Call::Empty), Burners::Unknown);
     add(COMMIT, 1, Duration::ZERO, commits(bed)?, Burners::Unknown);

@@ -7,7 +7,9 @@ use super::large::{LargeInput, LargeOutput};
 use super::memory::{Idle, Queued, ReadyMemory};
 use super::numbers::{Row, precise};
 use super::report::{Found, Measured};
-use super::steady::{CALL, COMMIT, CROWD, DURABLE, FROM_NOTHING, GRPC, IDLE, LIBRARY, SETTLED, SPAWN};
+use super::steady::{
+    CALL, COMMIT, CROWD, DURABLE, FROM_NOTHING, GRPC, IDLE, LIBRARY, OWN_NETWORK, SETTLED, SPAWN,
+};
 use crate::present::tables::{Lean, table};
 
 const MIB: f64 = (1 << 20) as f64;
@@ -229,15 +231,14 @@ impl Rows<'_> {
         let processes = all_cores.map(|row| row.clients).max().unwrap_or(1);
         let kept = format!("Run at {CROWD} / bare spawn at {processes}, jobs/s, network kept");
         let fresh = format!("Run at {CROWD} / bare spawn at {processes}, jobs/s, network fresh");
-        let no_kept = "every sandbox has a network namespace of its own, none is kept";
-        let unknown = Target::unknown(kept, Unit::Ratio, Sense::AtLeast, no_kept);
+        let spawned = self.find(SPAWN, processes, 0);
         let crowd = self.find(GRPC, CROWD, 0);
         let many = self.find(GRPC, MOST, 0);
         let steady = format!("Run at {MOST} / Run at {CROWD}, jobs/s");
         let tail = format!("Run at {MOST}: p99 / ({MOST} / jobs/s)");
         vec![
-            Target { bound: Some(0.40), ..unknown },
-            rate_over(fresh, &crowd, &self.find(SPAWN, processes, 0), 0.28),
+            rate_over(kept, &crowd, &spawned, 0.40),
+            rate_over(fresh, &self.find(OWN_NETWORK, CROWD, 0), &spawned, 0.28),
             rate_over(steady, &many, &crowd, 0.95),
             match many {
                 Ok(row) => {

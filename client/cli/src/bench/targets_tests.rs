@@ -31,6 +31,7 @@ fn found() -> Found {
         row(GRPC, 1, 0, 1_300, 700.0),
         row(GRPC, 1, 100, 2_400, 0.0),
         row(GRPC, CROWD, 0, 8_000, 1_000.0),
+        row(OWN_NETWORK, CROWD, 0, 9_000, 700.0),
         row(GRPC, MOST, 0, 60_000, 970.0),
         row(DURABLE, 1, 0, 2_000, 500.0),
         row(COMMIT, 1, 0, 200, 5_000.0),

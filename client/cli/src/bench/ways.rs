@@ -10,6 +10,7 @@ use kiln_proto::v1::{self, JobVerdict, OutcomeKind, job_event::Event};
 use kiln_worker::library::Runner;
 
 use super::rounds::Sample;
+use crate::commands::bench_target::OWN_NETWORK;
 use crate::failure::{Failure, with_sources};
 use crate::present::usage::phase_lengths;
 
@@ -23,6 +24,13 @@ pub(crate) fn spec() -> v1::JobSpec {
     let command = v1::Command { argv: vec![PROGRAM.into()], ..v1::Command::default() };
     let step = v1::Step { name: "true".to_owned(), commands: vec![command], ..v1::Step::default() };
     v1::JobSpec { steps: vec![step], ..v1::JobSpec::default() }
+}
+
+fn with_profile(profile: &str) -> v1::JobSpec {
+    let mut spec = spec();
+    let commands = spec.steps.iter_mut().flat_map(|step| &mut step.commands);
+    commands.for_each(|command| command.profile = profile.to_owned());
+    spec
 }
 
 /// The program itself, measured from before its start until it is reaped: nothing is read from it, which would take longer.
@@ -80,6 +88,8 @@ pub(crate) async fn destroying(runner: &Runner, step: &Step) -> Result<Sample, F
 pub(crate) enum Call {
     /// `Run`, to its last event.
     Run,
+    /// The same, in a network namespace that no other command had.
+    RunInOwnNetwork,
     /// `Submit`, which is durable, and `Watch` until the job is done.
     Durable,
     /// `GetCapabilities`, which does nothing.
@@ -92,6 +102,7 @@ impl Call {
         let began = Instant::now();
         let job = match self {
             Call::Run => until_done(client.run(spec()).await?).await?,
+            Call::RunInOwnNetwork => until_done(client.run(with_profile(OWN_NETWORK)).await?).await?,
             Call::Durable => {
                 let job_id = client.submit(spec(), String::new()).await?.job_id;
                 let request = v1::WatchRequest { job_id, ..v1::WatchRequest::default() };

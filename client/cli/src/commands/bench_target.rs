@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
+use kiln_jail::plan::{CustomProfile, Writes};
+use kiln_proto::model::ProfileName;
 use kiln_server::Server;
 use kiln_server::config::{Config as ServerConfig, Listen};
 use kiln_worker::Worker;
@@ -17,6 +19,9 @@ use crate::services;
 use crate::signals::Signals;
 
 const SOCKET: &str = "kiln.sock";
+/// A profile that is as `default`, yet an operator's: each of its sandboxes has a network namespace of its own.
+pub(crate) const OWN_NETWORK: &str = "bench-own-network";
+const OWN_NETWORK_POLICY: &str = r#"{"about": "As default.", "inherits": "default", "rules": []}"#;
 
 const EXAMPLES: &str = "\
 Example:
@@ -78,6 +83,10 @@ async fn serve(
         data_dir: Some(place.directory.join("server")),
         ..context.settings.server.clone()
     };
+    let own =
+        OWN_NETWORK.parse::<ProfileName>().map_err(|error| Failure::caused("a profile's name", &error))?;
+    let names = context.settings.profiles.iter().map(|profile| profile.name.clone());
+    let config = config.with_profiles(names.chain([own]).collect());
     let server = Server::start(config).await.map_err(|error| services::server_failure(&error))?;
     let ended = meanwhile().await;
     server.stop().await;
@@ -87,10 +96,16 @@ async fn serve(
 /// Without its look for languages, which a worker makes once and which would be measured with everything else.
 async fn work(context: &Context, place: &Place<'_>, signals: &mut Signals) -> Result<(), Failure> {
     let settings = context.settings.worker.clone();
+    let own = CustomProfile {
+        name: OWN_NETWORK.to_owned(),
+        writes: Writes::Work,
+        policy: OWN_NETWORK_POLICY.to_owned(),
+    };
+    let profiles = settings.engine.profiles.iter().cloned().chain([own]).collect();
     let config = WorkerConfig {
         server: ServerAddress::Unix(place.socket.clone()),
         probe_languages: false,
-        engine: EngineConfig { data_dir: place.directory.join("worker"), ..settings.engine },
+        engine: EngineConfig { data_dir: place.directory.join("worker"), profiles, ..settings.engine },
         ..settings
     };
     let worker = Worker::start(config).await.map_err(|error| services::worker_failure(&error))?;
