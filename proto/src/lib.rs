@@ -34,6 +34,9 @@ pub const MAX_RESULT_BYTES: usize = 64 * 1024;
 /// Largest inline content of a whole job's spec.
 pub const MAX_JOB_INLINE_BYTES: usize = 4 << 20;
 
+/// Largest file in that is always copied into its sandbox; larger ones may be shown read-only, see `FileIn`.
+pub const COPIED_INPUT_BYTES: u64 = 4 << 20;
+
 /// Largest chunk of live output.
 pub const OUTPUT_CHUNK_BYTES: usize = 64 << 10;
 

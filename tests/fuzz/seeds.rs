@@ -5,7 +5,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
 
-use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs, Writes};
+use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs, Way, Writes};
 use kiln_jail::report::Failure;
 use kiln_jail::wire::{FilterUse, KillReason, Reply, Request, Setup};
 use kiln_proto::v1;
@@ -192,7 +192,14 @@ fn plan() -> Plan {
             cpu_rate_millis: NonZeroU32::new(1000).expect("not zero"),
         },
         profile: Profile::Default,
-        files_in: vec![FileIn { path: b"/work/in".to_vec(), mode: 0o644, owner: Owner::Command }],
+        files_in: vec![
+            FileIn {
+                path: b"/work/in".to_vec(),
+                way: Way::Copied { mode: 0o644, owner: Owner::Command },
+            },
+            FileIn { path: b"/work/large".to_vec(), way: Way::Shown { name: b"blake3-00".to_vec() } },
+        ],
+        shown_from: Some(b"/var/lib/kiln/blobs".to_vec()),
         files_out: vec![FileOut { path: b"/work/out".to_vec(), max_bytes: count(1 << 20) }],
     }
 }

@@ -1,7 +1,7 @@
 //! Blobs on this worker: a cache on disk by digest, filled from the server and from what commands leave behind.
 //!
 //! A file appears under its digest only whole and verified; until then it has no name, so nothing is left after a crash.
-//! Whoever opened a blob keeps it, whatever is evicted meanwhile. Two workers may share a directory: a missing file is
+//! Whoever opened a blob keeps it, whatever is evicted meanwhile; one that is [`Held`] keeps its name too. Two workers may share a directory: a missing file is
 //! only a miss. The transfers are in [`transfer`].
 
 mod transfer;
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
@@ -22,6 +22,8 @@ use tonic::transport::Channel;
 
 pub(crate) use transfer::TransferError;
 
+/// A command that is shown a file of the cache is none of those that own it.
+const READABLE: u32 = 0o444;
 /// Transfers at the same time.
 const TRANSFERS: usize = 4;
 
@@ -34,6 +36,13 @@ pub(crate) struct Blobs {
     fetching: Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>,
     transfers: Semaphore,
     server: Option<Channel>,
+}
+
+/// A blob that is not evicted for as long as this lives. (Its room would not be free any sooner: somebody has it open.)
+#[derive(Debug)]
+pub(crate) struct Held {
+    blobs: Arc<Blobs>,
+    digest: Digest,
 }
 
 /// Why a blob is not there, or could not be stored.
@@ -99,6 +108,17 @@ impl Blobs {
             fetching.remove(digest);
         }
         fetched
+    }
+
+    /// Keeps the name of a blob that was opened, for a jail to find it by.
+    pub(crate) fn hold(self: &Arc<Self>, digest: &Digest) -> Held {
+        self.index.lock().expect("no holder of this lock panics").hold(*digest);
+        Held { blobs: Arc::clone(self), digest: *digest }
+    }
+
+    /// Where the files lie.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Stores at most `max_bytes` of `read`. Blocks; for blocking threads.
@@ -177,8 +197,8 @@ impl Blobs {
     /// Removes the least recently used until the rest fits; never the latest.
     fn evict(&self) {
         let mut index = self.index.lock().expect("no holder of this lock panics");
-        while index.total_bytes > self.max_bytes && index.entries.len() > 1 {
-            let Some(oldest) = index.oldest() else { return };
+        while index.total_bytes > self.max_bytes {
+            let Some(oldest) = index.oldest_unheld_but_the_latest() else { return };
             index.forget(&oldest);
             if let Err(error) = std::fs::remove_file(self.path(&oldest))
                 && error.kind() != io::ErrorKind::NotFound
@@ -190,6 +210,20 @@ impl Blobs {
 
     fn path(&self, digest: &Digest) -> PathBuf {
         self.directory.join(file_name(digest))
+    }
+}
+
+impl Held {
+    /// In [`Blobs::directory`].
+    pub(crate) fn file_name(&self) -> String {
+        file_name(&self.digest)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.blobs.index.lock().expect("no holder of this lock panics").let_go(&self.digest);
+        self.blobs.evict();
     }
 }
 
@@ -205,9 +239,10 @@ impl Incoming {
     fn open(directory: &Path) -> io::Result<Self> {
         let file = std::fs::OpenOptions::new()
             .write(true)
-            .mode(0o400)
             .custom_flags(OFlags::TMPFILE.bits().cast_signed())
             .open(directory)?;
+        // Whatever this process' mask is.
+        file.set_permissions(PermissionsExt::from_mode(READABLE))?;
         Ok(Self { file, hasher: blake3::Hasher::new(), size_bytes: 0 })
     }
 
@@ -239,6 +274,7 @@ struct Index {
     entries: HashMap<Digest, Entry>,
     total_bytes: u64,
     clock: u64,
+    held: HashMap<Digest, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -254,6 +290,10 @@ impl Index {
             let entry = entry?;
             let metadata = entry.metadata()?;
             if let Some(digest) = entry.file_name().to_str().and_then(digest_of_file_name) {
+                // Earlier versions kept them for themselves.
+                if metadata.permissions().mode() & 0o777 != READABLE {
+                    std::fs::set_permissions(entry.path(), PermissionsExt::from_mode(READABLE))?;
+                }
                 found.push((metadata.modified()?, digest, metadata.len()));
             }
         }
@@ -286,8 +326,25 @@ impl Index {
         }
     }
 
-    fn oldest(&self) -> Option<Digest> {
-        self.entries.iter().min_by_key(|(_, entry)| entry.used).map(|(digest, _)| *digest)
+    fn oldest_unheld_but_the_latest(&self) -> Option<Digest> {
+        let latest = self.entries.values().map(|entry| entry.used).max()?;
+        let evictable =
+            |digest: &Digest, entry: &Entry| entry.used != latest && !self.held.contains_key(digest);
+        let evictable = self.entries.iter().filter(|(digest, entry)| evictable(digest, entry));
+        evictable.min_by_key(|(_, entry)| entry.used).map(|(digest, _)| *digest)
+    }
+
+    fn hold(&mut self, digest: Digest) {
+        *self.held.entry(digest).or_default() += 1;
+    }
+
+    fn let_go(&mut self, digest: &Digest) {
+        if let Some(holders) = self.held.get_mut(digest) {
+            *holders -= 1;
+            if *holders == 0 {
+                self.held.remove(digest);
+            }
+        }
     }
 }
 
@@ -349,6 +406,32 @@ mod tests {
         assert!(matches!(blobs.get(&second).await, Err(BlobError::NoServer { .. })));
         assert_eq!(io::read_to_string(open_second).unwrap(), "2222222222");
         assert_eq!(io::read_to_string(held).unwrap(), "1111111111");
+    }
+
+    #[tokio::test]
+    async fn what_is_held_keeps_its_name_for_as_long_and_no_longer() {
+        let (_directory, blobs) = cache(15);
+        let blobs = Arc::new(blobs);
+        let (first, _) = blobs.store(&[b'1'; 10][..]).unwrap();
+        let (held, again) = (blobs.hold(&first), blobs.hold(&first));
+        let (second, _) = blobs.store(&[b'2'; 10][..]).unwrap();
+        drop(again);
+        assert!(blobs.directory().join(held.file_name()).exists());
+        drop(held);
+        assert!(matches!(blobs.get(&first).await, Err(BlobError::NoServer { .. })));
+        assert!(blobs.get(&second).await.is_ok());
+    }
+
+    #[test]
+    fn everybody_may_read_a_blob_and_nobody_write_it() {
+        let (directory, blobs) = cache(1 << 20);
+        let (digest, _) = blobs.store(&b"content"[..]).unwrap();
+        let mode =
+            |blobs: &Blobs| std::fs::metadata(blobs.path(&digest)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&blobs), 0o444);
+        std::fs::set_permissions(blobs.path(&digest), PermissionsExt::from_mode(0o400)).unwrap();
+        let reopened = Blobs::open(&directory.path().join("blobs"), 1 << 20, None).unwrap();
+        assert_eq!(mode(&reopened), 0o444, "one of an earlier version");
     }
 
     #[tokio::test]

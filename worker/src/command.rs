@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::blobs::Held;
 use crate::jail_process::{JailError, JailProcess, Recording, unexpected};
 use crate::live::CommandLive;
 use crate::output::{self, StreamPipe};
@@ -36,6 +37,8 @@ pub(crate) struct Prepared {
     pub(crate) stdout: Stdout,
     /// One per `plan.files_in`.
     pub(crate) files: Vec<File>,
+    /// Until the command has ended.
+    pub(crate) held: Vec<Held>,
     /// Who wants to know what it does.
     pub(crate) recorder: Option<Recorder>,
 }
@@ -91,10 +94,11 @@ pub(crate) struct StopSignals {
 /// Runs a prepared command. Cancel safety: none; dropping the future leaves the jail in an unknown state.
 pub(crate) async fn run(
     jail: &mut JailProcess,
-    prepared: Prepared,
+    mut prepared: Prepared,
     live: &CommandLive,
     stop: StopSignals,
 ) -> Ended {
+    let _held = std::mem::take(&mut prepared.held);
     let gone = CancellationToken::new();
     let ended = match Pumps::start(prepared, live, &gone, &stop.abort) {
         Ok((handed, pumps)) => run_pumped(jail, handed, pumps, live, &gone, stop).await,

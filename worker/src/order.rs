@@ -130,13 +130,15 @@ fn plan_without_root(
         let read_only = terms.read_only.contains(&(index, file));
         plan::FileIn {
             path: entry.path.as_bytes().to_vec(),
-            mode: match (read_only, entry.executable) {
-                (true, true) => 0o555,
-                (true, false) => 0o444,
-                (false, true) => 0o755,
-                (false, false) => 0o644,
+            way: plan::Way::Copied {
+                mode: match (read_only, entry.executable) {
+                    (true, true) => 0o555,
+                    (true, false) => 0o444,
+                    (false, true) => 0o755,
+                    (false, false) => 0o644,
+                },
+                owner: if read_only { plan::Owner::Root } else { plan::Owner::Command },
             },
-            owner: if read_only { plan::Owner::Root } else { plan::Owner::Command },
         }
     };
     let largest = NonZeroU64::new(terms.max_file_bytes).unwrap_or(command.limits.file_size.non_zero());
@@ -152,6 +154,7 @@ fn plan_without_root(
         limits: plan_limits(&command.limits),
         profile: profile(index, command, terms)?,
         files_in: command.files_in.iter().enumerate().map(file_in).collect(),
+        shown_from: None,
         files_out: command.files_out.iter().map(file_out).collect(),
     })
 }
@@ -214,15 +217,14 @@ mod tests {
         let step = step(v1::Command { files_in, ..v1::Command::default() });
         let terms = Terms { read_only: HashSet::from([(0, 2), (0, 3)]), ..Terms::default() };
         let order = StepOrder::new(&step, &terms, 0).unwrap();
-        let placed: Vec<_> =
-            order.commands[0].plan.files_in.iter().map(|file| (file.mode, file.owner)).collect();
+        let placed: Vec<_> = order.commands[0].plan.files_in.iter().map(|file| file.way.clone()).collect();
         let expected = [
             (0o644, plan::Owner::Command),
             (0o755, plan::Owner::Command),
             (0o444, plan::Owner::Root),
             (0o555, plan::Owner::Root),
         ];
-        assert_eq!(placed, expected);
+        assert_eq!(placed, expected.map(|(mode, owner)| plan::Way::Copied { mode, owner }));
     }
 
     #[test]

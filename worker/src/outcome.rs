@@ -165,6 +165,7 @@ mod tests {
             limits,
             profile: plan::Profile::Default,
             files_in: Vec::new(),
+            shown_from: None,
             files_out: Vec::new(),
         };
         let empty = crate::order::Content::Bytes(bytes::Bytes::new());

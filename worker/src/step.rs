@@ -114,7 +114,7 @@ async fn ready(engine: &Engine, order: &StepOrder, control: &StepControl) -> Res
         jails = engine.slots.acquire(order.commands.len()) => jails.map_err(|error| failed(error.to_failure()))?,
         () = control.cancel.cancelled() => return Err(cancelled()),
     };
-    match prepare::join(order, inputs) {
+    match prepare::join(order, inputs, &engine.blobs) {
         Ok((prepared, roots)) => {
             let moments = Moments { received_unix_us: order.received_unix_us, fetched_unix_us };
             Ok(Together { prepared, roots, jails, moments })

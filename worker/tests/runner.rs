@@ -190,6 +190,39 @@ async fn a_file_of_a_hundred_mebibytes_comes_out_as_a_blob_and_goes_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_large_input_is_shown_and_one_that_is_wanted_back_or_executable_is_copied() {
+    let test = TestRunner::start(1).await;
+    let mut content = vec![b'.'; kiln_proto::COPIED_INPUT_BYTES as usize];
+    let small = test.runner.store_blob(std::io::Cursor::new(content.clone())).await.unwrap();
+    content.push(b'!');
+    let large = test.runner.store_blob(std::io::Cursor::new(content)).await.unwrap();
+    let program = v1::FileIn { executable: true, ..file_in("/work/program", blob(&large)) };
+    let script = "stat -c '%n %a %s' *; for f in *; do (echo x >> $f) 2>/dev/null && echo $f; done; tail -c 1 large; df --output=used . | tail -1";
+    let command = v1::Command {
+        files_in: vec![
+            file_in("/work/large", blob(&large)),
+            file_in("/work/small", blob(&small)),
+            file_in("/work/wanted", blob(&large)),
+            program,
+        ],
+        files_out: vec![file_out("/work/wanted")],
+        ..shell(script)
+    };
+    let result = test.run(command).await;
+    assert_eq!(ending(&result), "exited 0");
+    let told = String::from_utf8(stdout(&result).data.to_vec()).unwrap();
+    let (told, used) = told.split_once('!').unwrap();
+    assert_eq!(
+        told,
+        "large 444 4194305\nprogram 755 4194305\nsmall 644 4194304\nwanted 644 4194305\nprogram\nsmall\nwanted\n"
+    );
+    let used_kib: u64 = used.trim().parse().unwrap();
+    assert!((3 * 4096..4 * 4096).contains(&used_kib), "three are copies: {used_kib}");
+    assert_eq!(result.files[0].size_bytes, 4_194_307);
+    test.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_commands_talk_both_ways() {
     let test = TestRunner::start(1).await;
     let guesser = shell(

@@ -1,7 +1,7 @@
 //! `--explain`: the jail's plan for every command of a job, and nothing is run.
 
 use kiln_jail::explain::Explanation;
-use kiln_jail::plan::{Limits, Plan};
+use kiln_jail::plan::{Limits, Plan, Way};
 use kiln_jail::standing::Standing;
 use kiln_proto::Invalid;
 use kiln_proto::model::{Content, JobSpec, human_bytes, human_micros};
@@ -52,6 +52,8 @@ struct Planned {
     explanation: Explanation,
     /// Inputs that only running would make.
     pending: usize,
+    /// Some inputs are blobs, whose sizes only their worker knows.
+    blobs: bool,
 }
 
 async fn plans(spec: &JobSpec, standing: Standing, runner: &Runner) -> Result<Vec<Planned>, Failure> {
@@ -76,6 +78,7 @@ async fn plans(spec: &JobSpec, standing: Standing, runner: &Runner) -> Result<Ve
                 explanation: on_this_kernel(plan.explain(standing)),
                 plan,
                 pending,
+                blobs: known.files_in.iter().any(|file| matches!(file.content, Content::Blob(_))),
             });
         }
     }
@@ -110,6 +113,10 @@ impl Planned {
         text.push_str(&self.explanation.to_string());
         if !text.ends_with('\n') {
             text.push('\n');
+        }
+        if self.blobs {
+            let most = human_bytes(kiln_proto::COPIED_INPUT_BYTES);
+            text.push_str(&format!("of its files, those above {most} are shown read-only instead of copied, unless executable or wanted back\n"));
         }
         if self.pending > 0 {
             text.push_str(&format!("beside these, {} file from earlier steps, read-only\n", self.pending));
@@ -155,7 +162,12 @@ fn plan_json(plan: &Plan) -> Value {
     let env: Vec<_> = env.map(|(name, value)| json!({"name": blob(name), "value": blob(value)})).collect();
     let files_in = plan.files_in.iter();
     let files_in: Vec<_> = files_in
-        .map(|file| json!({"path": blob(&file.path), "mode": format!("{:04o}", file.mode), "owner": file.owner}))
+        .map(|file| match &file.way {
+            Way::Copied { mode, owner } => {
+                json!({"path": blob(&file.path), "mode": format!("{mode:04o}"), "owner": owner})
+            }
+            Way::Shown { .. } => json!({"path": blob(&file.path), "shown": true}),
+        })
         .collect();
     let files_out = plan.files_out.iter();
     let files_out: Vec<_> =

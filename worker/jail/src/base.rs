@@ -35,6 +35,9 @@ pub(crate) const NEW_ROOT: &str = "/new";
 /// Where the per-command tmpfs is attached while overlays are made on it.
 pub(crate) const SCRATCH: &str = "/scratch";
 
+/// Where the directory of files that are shown is attached, and then its overlay, while each of them is taken.
+pub(crate) const SHOWN: &str = "/shown";
+
 /// Always empty: beside a part of an image, since an overlay of lower layers only needs two.
 pub(crate) const EMPTY: &str = "/empty";
 
@@ -223,7 +226,7 @@ fn replace_root() -> Result<(), Failure> {
         MountAttrFlags::empty(),
     )
     .map_err(Failure::of("base_tmpfs", "mount the jail's own root"))?;
-    for directory in ["proc", "new", "scratch", "empty"] {
+    for directory in ["proc", "new", "scratch", "shown", "empty"] {
         rustix::fs::mkdirat(&root, directory, Mode::from_raw_mode(0o755))
             .map_err(Failure::of("base_tmpfs", "make the jail's mount points"))?;
     }

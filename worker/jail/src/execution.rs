@@ -64,7 +64,7 @@ pub(crate) fn check(jail: &Jail, plan: &Plan, descriptors: Vec<OwnedFd>) -> Resu
     plan.check().map_err(|error| Failure::new("plan", 0, error.to_string()))?;
     jail.profiles.find(&plan.profile)?;
     let descriptors = Descriptors::take(plan, descriptors)?;
-    let (bytes, inodes) = files_in::needed(descriptors.files_in())
+    let (bytes, inodes) = files_in::needed(&plan.files_in, descriptors.files_in())
         .map_err(Failure::of("files_in", "measure the files for the sandbox"))?;
     let detail = if bytes > plan.limits.disk_bytes.get() {
         format!("files_in: {bytes} bytes are more than disk_bytes {}", plan.limits.disk_bytes)
@@ -115,6 +115,7 @@ fn observe(
     let room = prepared.group.limit(&plan.limits)?;
     prepared.sandbox.mounts.limit(&plan.limits)?;
     let prepared = &*prepared;
+    let descriptors = descriptors.with_shown(&jail.base, plan)?;
     let prepared_us = unix_us();
     let Started { seen, cwd_errno, died, listener } = match room {
         Room::Enough => start(jail, plan, descriptors, recording, prepared),

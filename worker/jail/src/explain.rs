@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::landlock;
-use crate::plan::{Network, Owner, Plan, Writes};
+use crate::plan::{Network, Owner, Plan, Way, Writes};
 use crate::standing::Standing;
 
 /// Every step of carrying a plan out, and what its author may not have meant.
@@ -122,15 +122,20 @@ impl Plan {
             "clone the command's process into the control group and the namespaces".to_owned(),
         );
         for file in &self.files_in {
-            let owner = match file.owner {
-                Owner::Command => "the command's own",
-                Owner::Root => "root's",
+            let place = show(&file.path);
+            let (step, what) = match &file.way {
+                Way::Copied { mode, owner } => {
+                    let owner = match owner {
+                        Owner::Command => "the command's own",
+                        Owner::Root => "root's",
+                    };
+                    ("files_in", format!("copy a file to {place}, mode {mode:03o}, {owner}"))
+                }
+                Way::Shown { .. } => {
+                    ("show_files", format!("show a file at {place}, read-only, without a copy"))
+                }
             };
-            add(
-                steps,
-                "files_in",
-                format!("copy a file to {}, mode {:03o}, {owner}", show(&file.path), file.mode),
-            );
+            add(steps, step, what);
         }
         add(
             steps,
@@ -276,6 +281,14 @@ mod tests {
         plan.profile = Profile::Build;
         plan.argv = vec![b"cc".to_vec(), b"a b\n\xff\x1b[2J".to_vec()];
         insta::assert_snapshot!(plan.explain(Standing::HostRoot).to_json());
+    }
+
+    #[test]
+    fn a_file_that_is_not_copied_is_said_to_be_shown() {
+        let mut plan = example();
+        plan.files_in[0].way = Way::Shown { name: b"blake3-00".to_vec() };
+        let text = plan.explain(Standing::HostRoot).to_string();
+        assert!(text.contains("show a file at /work/in, read-only, without a copy"), "{text}");
     }
 
     #[test]

@@ -313,6 +313,10 @@ impl<'a> Mount<'a> {
         if *kind == "proc" || (*kind == "overlay" && writes == Writes::Work) {
             wanted.push("ro");
         }
+        // A file that is shown, of a directory that all jobs' inputs lie in.
+        if *kind == "overlay" && ["/work/", "/tmp/"].iter().any(|place| point.starts_with(place)) {
+            wanted.extend(["ro", "noexec"]);
+        }
         let has = |options: &str, option: &str| options.split(',').any(|word| word == option);
         if let Some(lacking) = wanted.into_iter().find(|option| !has(options, option)) {
             return Err(Failure::new(step, 0, format!("{point} is mounted {options}, without {lacking}")));

@@ -84,7 +84,7 @@ pub fn layer_of(step: &str) -> Option<Layer> {
             "mount them writable with cpu, memory, pids (and cpuset where CPUs are fixed); systemd: Delegate=yes; containers: \
              --cgroupns private --volume /sys/fs/cgroup:/sys/fs/cgroup:rw",
         ),
-        "mount_overlay" | "overlay_layers" => {
+        "mount_overlay" | "overlay_layers" | "show_files" => {
             layer("overlay file system", "modprobe overlay; not with a data directory on overlayfs itself")
         }
         "image_idmap" => layer(

@@ -30,6 +30,8 @@ pub struct Plan {
     pub limits: Limits,
     pub profile: Profile,
     pub files_in: Vec<FileIn>,
+    /// Absolute directory on the host where the files lie that are shown, never one that a job can write. `None` where all are copied.
+    pub shown_from: Option<Vec<u8>>,
     pub files_out: Vec<FileOut>,
 }
 
@@ -162,14 +164,27 @@ impl Profile {
     }
 }
 
-/// A file put into the sandbox before the command starts, copied from its descriptor.
+/// A file put into the sandbox before the command starts, from its descriptor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileIn {
     /// Absolute path below `/work` or `/tmp`; missing parents are made.
     pub path: Vec<u8>,
-    /// Permission bits, 0o000 to 0o777.
-    pub mode: u32,
-    pub owner: Owner,
+    pub way: Way,
+}
+
+/// How a file gets into a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// A copy of its own, in memory.
+    Copied {
+        /// Permission bits, 0o000 to 0o777.
+        mode: u32,
+        owner: Owner,
+    },
+    /// The file itself, without a copy and read-only for everybody: the one of this name in [`Plan::shown_from`], which the
+    /// descriptor says too.
+    Shown { name: Vec<u8> },
 }
 
 /// Who owns a file put into the sandbox.

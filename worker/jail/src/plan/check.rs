@@ -2,7 +2,7 @@
 //!
 //! Pure: it looks at the plan only, never at the host. The first fault is reported, with the field's name.
 
-use super::{Plan, PlanError, Rootfs, SandboxKind};
+use super::{FileIn, Plan, PlanError, Rootfs, SandboxKind, Way};
 
 /// Descriptors of `files_in` share one message with stdin, stdout, stderr and possibly a memfd (SCM_MAX_FD is 253).
 pub const MAX_FILES_IN: usize = 249;
@@ -66,9 +66,7 @@ impl Plan {
         for (index, file) in self.files_in.iter().enumerate() {
             let field = format!("files_in[{index}].path");
             check_file_path(&field, &file.path)?;
-            if file.mode > 0o777 {
-                return refuse(format!("files_in[{index}].mode"), "permission bits 0o000 to 0o777 only");
-            }
+            self.check_way(index, file)?;
             let clash = |other: &[u8]| {
                 other == file.path || is_below(other, &file.path) || is_below(&file.path, other)
             };
@@ -78,6 +76,30 @@ impl Plan {
         }
         for (index, file) in self.files_out.iter().enumerate() {
             check_file_path(&format!("files_out[{index}].path"), &file.path)?;
+        }
+        Ok(())
+    }
+
+    fn check_way(&self, index: usize, file: &FileIn) -> Result<(), PlanError> {
+        let name = match &file.way {
+            Way::Copied { mode, .. } if *mode > 0o777 => {
+                return refuse(format!("files_in[{index}].way"), "permission bits 0o000 to 0o777 only");
+            }
+            Way::Copied { .. } => return Ok(()),
+            Way::Shown { name } => name,
+        };
+        let field = format!("files_in[{index}].way");
+        check_path(&field, &[b"/", name.as_slice()].concat(), Root::Refused)?;
+        if name.contains(&b'/') {
+            return refuse(field, "names a file of a directory, not a path");
+        }
+        let Some(directory) = &self.shown_from else {
+            return refuse("shown_from", "is not set, and a file is to be shown from there");
+        };
+        check_path("shown_from", directory, Root::Refused)?;
+        // What lies beneath it on the tmpfs would come back.
+        if self.files_out.iter().any(|wanted| wanted.path == file.path) {
+            return refuse(field, "a file that is wanted back can only be copied");
         }
         Ok(())
     }
@@ -172,7 +194,7 @@ pub(crate) mod tests {
     use std::num::{NonZeroU32, NonZeroU64};
 
     use super::*;
-    use crate::plan::{FileIn, FileOut, Limits, Owner, Part, Profile, Rootfs};
+    use crate::plan::{FileIn, FileOut, Limits, Owner, Part, Profile, Rootfs, Way};
 
     fn count(value: u64) -> NonZeroU64 {
         NonZeroU64::new(value).expect("not zero")
@@ -204,14 +226,26 @@ pub(crate) mod tests {
                 cpu_rate_millis: NonZeroU32::new(1000).expect("not zero"),
             },
             profile: Profile::Default,
-            files_in: vec![FileIn { path: b"/work/in".to_vec(), mode: 0o644, owner: Owner::Command }],
+            files_in: vec![FileIn {
+                path: b"/work/in".to_vec(),
+                way: Way::Copied { mode: 0o644, owner: Owner::Command },
+            }],
+            shown_from: None,
             files_out: vec![FileOut { path: b"/work/out".to_vec(), max_bytes: count(1 << 20) }],
         }
+    }
+
+    fn show(plan: &mut Plan, name: &[u8], directory: &[u8]) {
+        plan.files_in[0].way = Way::Shown { name: name.to_vec() };
+        plan.shown_from = Some(directory.to_vec());
     }
 
     #[test]
     fn a_good_plan_passes() {
         assert_eq!(example().check(), Ok(()));
+        let mut shown = example();
+        show(&mut shown, b"blake3-00", b"/var/lib/kiln/worker/blobs");
+        assert_eq!(shown.check(), Ok(()));
     }
 
     #[test]
@@ -242,7 +276,18 @@ pub(crate) mod tests {
                 plan.files_in[0].path = [b"/work/".as_slice(), &[b'n'; 256]].concat()
             }),
             ("files_in[0].path", |plan| plan.files_in[0].path = b"/work/n".repeat(800)),
-            ("files_in[0].mode", |plan| plan.files_in[0].mode = 0o4755),
+            ("files_in[0].way", |plan| {
+                plan.files_in[0].way = Way::Copied { mode: 0o4755, owner: Owner::Command }
+            }),
+            ("shown_from", |plan| plan.files_in[0].way = Way::Shown { name: b"a".to_vec() }),
+            ("shown_from", |plan| show(plan, b"a", b"blobs")),
+            ("files_in[0].way", |plan| show(plan, b"", b"/blobs")),
+            ("files_in[0].way", |plan| show(plan, b"..", b"/blobs")),
+            ("files_in[0].way", |plan| show(plan, b"a/b", b"/blobs")),
+            ("files_in[0].way", |plan| {
+                show(plan, b"a", b"/blobs");
+                plan.files_out[0].path = plan.files_in[0].path.clone();
+            }),
             ("files_in[1].path", |plan| plan.files_in.push(plan.files_in[0].clone())),
             ("files_in[1].path", |plan| {
                 let below = FileIn { path: b"/work/in/x".to_vec(), ..plan.files_in[0].clone() };

@@ -28,7 +28,7 @@ use crate::sys::process;
 use crate::wire::{self, FilterUse};
 
 use super::handshake::{self, Message};
-use super::{COMMAND_ID, ExitOnUnwind, Sandbox, files_in, privileges, rlimits};
+use super::{COMMAND_ID, ExitOnUnwind, Sandbox, files_in, privileges, rlimits, shown};
 
 /// Where a program without `/` is looked for when the environment does not say.
 const DEFAULT_PATH: &[u8] = b"/usr/local/bin:/usr/bin:/bin";
@@ -95,6 +95,11 @@ impl Descriptors {
 
     pub(crate) fn files_in(&self) -> &[OwnedFd] {
         &self.files_in
+    }
+
+    /// With a mount in the place of every file that is to be shown.
+    pub(crate) fn with_shown(self, base: &Base, plan: &Plan) -> Result<Self, Failure> {
+        Ok(Self { files_in: shown::take(base, plan, self.files_in)?, ..self })
     }
 
     fn all(&self) -> Vec<BorrowedFd<'_>> {
@@ -265,7 +270,7 @@ fn carry_out(
 ) -> Message {
     let ready = || -> Result<(Launch<'_>, &Filters), Failure> {
         let descriptors = Descriptors::take(plan, descriptors)?;
-        files_in::copy_all(&plan.files_in, descriptors.files_in())?;
+        files_in::put_all(&plan.files_in, descriptors.files_in())?;
         for (number, end) in descriptors.stdio.iter().enumerate() {
             process::duplicate_onto(end.as_fd(), number as i32)
                 .map_err(Failure::of("stdio", "put stdin, stdout and stderr in place"))?;

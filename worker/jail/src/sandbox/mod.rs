@@ -13,6 +13,7 @@ pub(crate) mod init;
 pub(crate) mod privileges;
 pub(crate) mod rlimits;
 pub(crate) mod rootfs;
+pub(crate) mod shown;
 
 use std::os::fd::AsFd;
 

@@ -150,10 +150,9 @@ struct Layering {
     standing: Standing,
 }
 
-impl Layering {
-    fn options(self) -> &'static [(&'static str, &'static str)] {
-        if self.standing.is_confined() { &NO_EXTENSIONS_UNPRIVILEGED } else { &NO_EXTENSIONS }
-    }
+/// What every overlay is mounted with beside its layers.
+pub(crate) fn overlay_options(standing: Standing) -> &'static [(&'static str, &'static str)] {
+    if standing.is_confined() { &NO_EXTENSIONS_UNPRIVILEGED } else { &NO_EXTENSIONS }
 }
 
 /// The one tmpfs, while it is attached in the jail's own mount namespace.
@@ -283,7 +282,7 @@ fn overlay(index: usize, source: OwnedFd, scratch: &Scratch, layering: Layering)
         let name = format!("lower{index}");
         rustix::fs::mkdirat(scratch.directory(), &name, Mode::RWXU)?;
         move_onto(source.as_fd(), scratch.directory(), &name)?;
-        let options = layering.options();
+        let options = overlay_options(layering.standing);
         match layering.writes {
             // Only `build` may write in its throwaway root.
             Writes::Root => {

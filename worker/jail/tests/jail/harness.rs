@@ -6,11 +6,12 @@ use std::num::{NonZeroU32, NonZeroU64};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 
-use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs};
+use kiln_jail::plan::{CustomProfile, FileIn, FileOut, Limits, Owner, Part, Plan, Profile, Rootfs, Way};
 use kiln_jail::report::{Failure, FileFound, Outcome, Report};
 use kiln_jail::standing::Standing;
 use kiln_jail::uid_range::UidRange;
@@ -44,7 +45,13 @@ pub(crate) struct Ran {
 pub(crate) struct Job {
     pub(crate) plan: Plan,
     pub(crate) stdin: Vec<u8>,
-    pub(crate) contents: Vec<Vec<u8>>,
+    pub(crate) contents: Vec<Content>,
+}
+
+/// What a file that is put into a sandbox is made of.
+pub(crate) enum Content {
+    Bytes(Vec<u8>),
+    File(File),
 }
 
 impl Job {
@@ -69,6 +76,7 @@ impl Job {
             limits: limits(),
             profile: Profile::Default,
             files_in: Vec::new(),
+            shown_from: None,
             files_out: Vec::new(),
         };
         Self { plan, stdin: Vec::new(), contents: Vec::new() }
@@ -100,8 +108,22 @@ impl Job {
     }
 
     pub(crate) fn file_in(mut self, path: &str, content: &[u8], mode: u32, owner: Owner) -> Self {
-        self.plan.files_in.push(FileIn { path: path.into(), mode, owner });
-        self.contents.push(content.to_vec());
+        self.plan.files_in.push(FileIn { path: path.into(), way: Way::Copied { mode, owner } });
+        self.contents.push(Content::Bytes(content.to_vec()));
+        self
+    }
+
+    /// Shows the file of this name in this directory.
+    pub(crate) fn shown(self, path: &str, directory: &Path, name: &str) -> Self {
+        let file = File::open(directory.join(name)).expect("open");
+        self.shown_as(path, directory, name, file)
+    }
+
+    /// The same, whatever was opened for it.
+    pub(crate) fn shown_as(mut self, path: &str, directory: &Path, name: &str, opened: File) -> Self {
+        self.plan.files_in.push(FileIn { path: path.into(), way: Way::Shown { name: name.into() } });
+        self.plan.shown_from = Some(directory.as_os_str().as_encoded_bytes().to_vec());
+        self.contents.push(Content::File(opened));
         self
     }
 
@@ -234,7 +256,7 @@ impl Jail {
         children.expect("CONFIG_PROC_CHILDREN").trim().parse().expect("one child")
     }
 
-    pub(crate) fn image(&self) -> &std::path::Path {
+    pub(crate) fn image(&self) -> &Path {
         self.image.path()
     }
 
@@ -282,6 +304,12 @@ impl Jail {
         ran
     }
 
+    /// Begins a job between two pipes of the caller's.
+    pub(crate) fn begin_between(&self, stdin: OwnedFd, job: Job, stdout: OwnedFd) -> Running {
+        let nothing = (std::thread::spawn(|| ()), std::thread::spawn(Vec::new));
+        self.begin_with(job, Request::Run, stdin, nothing.0, stdout, nothing.1)
+    }
+
     fn begin_with(
         &self,
         mut job: Job,
@@ -296,10 +324,15 @@ impl Jail {
         }
         let (stderr, err) = drain();
         let mut descriptors = vec![stdin, stdout, stderr];
-        for content in &job.contents {
-            let mut file = tempfile::tempfile().expect("tempfile");
-            file.write_all(content).expect("write");
-            descriptors.push(file.into());
+        for content in job.contents {
+            descriptors.push(match content {
+                Content::File(file) => file.into(),
+                Content::Bytes(bytes) => {
+                    let mut file = tempfile::tempfile().expect("tempfile");
+                    file.write_all(&bytes).expect("write");
+                    file.into()
+                }
+            });
         }
         self.send(&request(Box::new(job.plan)), &descriptors);
         Running { feeder, out, err }

@@ -10,3 +10,4 @@ mod limits;
 mod network;
 mod ready;
 mod sandbox;
+mod shown;
