@@ -28,6 +28,10 @@ pub use jobs::Events;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How much may come on one call before it is read. All windows of a connection together are its own window: callers who do not read
+/// their calls stall nobody else's on the same connection.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * kiln_proto::MAX_STREAMS;
 /// A connection over TCP that answers no ping for this long is dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -45,13 +49,13 @@ impl Client {
             Address::Unix(path) => {
                 let path = path.clone();
                 // The authority is never resolved: the connector below opens the socket, whatever it says.
-                let endpoint = Endpoint::from_static("http://kiln.invalid").connect_timeout(CONNECT_TIMEOUT);
+                let endpoint = of_this_client(Endpoint::from_static("http://kiln.invalid"));
                 let connector = tower::service_fn(move |_| open_socket(path.clone()));
                 endpoint.connect_with_connector(connector).await.map_err(refused)?
             }
             Address::Http(authority) => Endpoint::from_shared(format!("http://{authority}"))
+                .map(of_this_client)
                 .map_err(refused)?
-                .connect_timeout(CONNECT_TIMEOUT)
                 .tcp_nodelay(true)
                 .http2_keep_alive_interval(KEEP_ALIVE)
                 .keep_alive_timeout(KEEP_ALIVE)
@@ -102,6 +106,14 @@ impl Client {
             .max_decoding_message_size(kiln_proto::MAX_MESSAGE_BYTES)
             .max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES)
     }
+}
+
+fn of_this_client(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_frame_size(kiln_proto::FRAME_BYTES)
 }
 
 async fn open_socket(path: impl AsRef<Path>) -> std::io::Result<TokioIo<tokio::net::UnixStream>> {

@@ -26,6 +26,11 @@ pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kiln
 
 /// Largest message that clients, servers and workers send and accept.
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+/// Calls at a time over one connection that a server takes.
+pub const MAX_STREAMS: u32 = 1_024;
+/// Largest HTTP/2 frame that clients, servers and workers accept: one write and one read for a chunk, where the protocol's 16 KiB
+/// take many.
+pub const FRAME_BYTES: u32 = 128 << 10;
 /// Largest content inside a request; more goes into a blob.
 pub const MAX_INLINE_BYTES: usize = 1024 * 1024;
 /// Largest output or file inside a result; more goes into a blob or a relay.

@@ -34,12 +34,10 @@ use crate::store::{DoneRow, Record, Sqlite, Store, StoreError, StoredJob};
 
 /// A step whose attempt broke on one worker waits this long for another one.
 const ELSEWHERE: Duration = Duration::from_secs(5);
-/// Calls on one connection at the same time: a worker has one per relay.
-const MAX_STREAMS: u32 = 1_024;
 /// What a peer may send ahead on one stream.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// And on a connection: as much as all its streams, so that stalled relays never hold up heartbeats.
-const CONNECTION_WINDOW_BYTES: u32 = MAX_STREAMS * STREAM_WINDOW_BYTES;
+const CONNECTION_WINDOW_BYTES: u32 = kiln_proto::MAX_STREAMS * STREAM_WINDOW_BYTES;
 const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// A dead peer is noticed within the sum of these.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -370,7 +368,8 @@ fn ended(outcome: Result<(), tonic::transport::Error>) {
 
 fn http2() -> tonic::transport::Server {
     tonic::transport::Server::builder()
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(kiln_proto::MAX_STREAMS)
+        .max_frame_size(kiln_proto::FRAME_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_max_header_list_size(MAX_HEADER_BYTES)

@@ -10,8 +10,9 @@ const CONNECT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE_ANSWER: Duration = Duration::from_secs(10);
 
-/// Makes connections. The stream of heartbeats, the blobs and each relay have a connection of their own: HTTP/2 shares one
-/// window between the streams of a connection, and a stalled watcher must stall nobody else.
+/// Makes connections. The stream of heartbeats, the blobs and the relays have connections of their own: what one carries much of must
+/// not make the other wait for its turn. Streams of one connection do not stall each other: the server's window for it is as large
+/// as those of all its streams together.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     endpoint: Endpoint,
@@ -26,6 +27,7 @@ impl Server {
         };
         let endpoint = Endpoint::from_shared(address.clone())?
             .connect_timeout(CONNECT)
+            .max_frame_size(kiln_proto::FRAME_BYTES)
             .http2_keep_alive_interval(KEEP_ALIVE)
             .keep_alive_timeout(KEEP_ALIVE_ANSWER)
             .keep_alive_while_idle(true);

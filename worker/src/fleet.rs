@@ -117,7 +117,7 @@ impl Agent {
         let agent = Self {
             engine,
             link: Link::new(server.clone()),
-            relays: Relays::new(server.clone(), slots),
+            relays: Relays::new(&server, slots),
             server,
             identity,
             attempts: Attempts::default(),

@@ -5,19 +5,23 @@
 //! and ends.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use rustix::io::Errno;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 use tokio_util::sync::CancellationToken;
 
-use crate::spool::Spool;
+use crate::spool::{HEAD_BYTES, Spool};
 
-/// One read takes at most what a pipe holds by default.
-const READ_BYTES: usize = 64 * 1024;
+/// What a pipe holds once its command turns out to write much, and what one read takes at most. The pages are the command's
+/// own memory (alloc_pipe_info and get_page in fs/pipe.c account them), so no more of them than help.
+const WIDE_PIPE_BYTES: usize = 256 * 1024;
+/// Room for less is not worth a read of much.
+const LEAST_ROOM: usize = 64 * 1024;
 /// After this many small reads in a row the pump lets the pipe gather for a moment: a flood of 1-byte writes then costs
 /// one read per millisecond, not one per byte.
 const SMALL_READS: u32 = 16;
@@ -49,10 +53,15 @@ pub(crate) async fn pump(
     sandbox_gone: CancellationToken,
     over_limit: impl FnOnce(u64),
 ) -> io::Result<()> {
-    let result =
-        Pump { spool: Arc::clone(&spool), over_limit: Some(over_limit), seen_bytes: 0, small_reads: 0 }
-            .run(read, &sandbox_gone)
-            .await;
+    let result = Pump {
+        spool: Arc::clone(&spool),
+        over_limit: Some(over_limit),
+        seen_bytes: 0,
+        small_reads: 0,
+        pipe: Pipe::AsMade,
+    }
+    .run(read, &sandbox_gone)
+    .await;
     spool.complete();
     result
 }
@@ -62,55 +71,80 @@ struct Pump<F> {
     over_limit: Option<F>,
     seen_bytes: u64,
     small_reads: u32,
+    pipe: Pipe,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pipe {
+    AsMade,
+    Widened,
 }
 
 impl<F: FnOnce(u64)> Pump<F> {
     async fn run(&mut self, read: OwnedFd, sandbox_gone: &CancellationToken) -> io::Result<()> {
         let pipe = pipe::Receiver::from_owned_fd(read)?;
-        let mut buffer = vec![0; READ_BYTES];
+        let mut buffer = BytesMut::new();
         loop {
             tokio::select! {
                 biased;
                 () = sandbox_gone.cancelled() => break,
-                read = read_when_ready(&pipe, &mut buffer) => match read? {
+                read = read_when_ready(&pipe, self.room_in(&mut buffer)) => match read? {
                     0 => return Ok(()),
-                    length => buffer = self.keep(buffer, length).await?,
+                    _ => self.keep(buffer.split().freeze()).await?,
                 },
             }
+            self.widen(&pipe);
             self.gather(sandbox_gone).await;
         }
-        self.drain(&pipe, buffer).await
+        self.drain(&pipe).await
+    }
+
+    /// Chunks share an allocation until it is used up: nobody holds much for a few bytes.
+    fn room_in<'a>(&self, buffer: &'a mut BytesMut) -> &'a mut BytesMut {
+        if buffer.capacity() < LEAST_ROOM {
+            buffer.reserve(if self.pipe == Pipe::Widened { WIDE_PIPE_BYTES } else { LEAST_ROOM });
+        }
+        buffer
+    }
+
+    /// A command that writes much is to wait for the pump less often. Where the user's pipes are too large already, it stays as it is.
+    fn widen(&mut self, pipe: &pipe::Receiver) {
+        if self.pipe == Pipe::AsMade && self.seen_bytes > HEAD_BYTES as u64 {
+            self.pipe = Pipe::Widened;
+            let _ = rustix::pipe::fcntl_setpipe_size(pipe.as_fd(), WIDE_PIPE_BYTES);
+        }
     }
 
     /// Every writer is dead: what the pipe holds is all there will be.
-    async fn drain(&mut self, pipe: &pipe::Receiver, mut buffer: Vec<u8>) -> io::Result<()> {
+    async fn drain(&mut self, pipe: &pipe::Receiver) -> io::Result<()> {
+        let mut buffer = vec![0; LEAST_ROOM];
         loop {
             match rustix::io::read(pipe, &mut *buffer) {
                 Ok(0) | Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
-                Ok(length) => buffer = self.keep(buffer, length).await?,
+                Ok(length) => self.keep(Bytes::copy_from_slice(&buffer[..length])).await?,
             }
         }
     }
 
-    /// Hands the first `length` bytes to the spool, on a blocking thread when the disk is needed; gives the buffer back.
-    async fn keep(&mut self, buffer: Vec<u8>, length: usize) -> io::Result<Vec<u8>> {
+    /// Hands bytes to the spool, on a blocking thread when the disk is needed.
+    async fn keep(&mut self, bytes: Bytes) -> io::Result<()> {
+        let length = bytes.len();
         self.seen_bytes += length as u64;
         self.small_reads = if length < SMALL_READ_BYTES { self.small_reads + 1 } else { 0 };
-        let (state, buffer) = if self.spool.fits_in_head(length) {
-            (self.spool.append(&buffer[..length])?, buffer)
+        let state = if self.spool.fits_in_head(length) {
+            self.spool.append(&bytes)?
         } else {
             let spool = Arc::clone(&self.spool);
-            let append = move || spool.append(&buffer[..length]).map(|state| (state, buffer));
-            tokio::task::spawn_blocking(append).await.map_err(io::Error::other)??
+            tokio::task::spawn_blocking(move || spool.append(&bytes)).await.map_err(io::Error::other)??
         };
         if state.truncated
             && let Some(over_limit) = self.over_limit.take()
         {
             over_limit(self.seen_bytes);
         }
-        Ok(buffer)
+        Ok(())
     }
 
     async fn gather(&mut self, sandbox_gone: &CancellationToken) {
@@ -123,10 +157,10 @@ impl<F: FnOnce(u64)> Pump<F> {
     }
 }
 
-async fn read_when_ready(pipe: &pipe::Receiver, buffer: &mut [u8]) -> io::Result<usize> {
+async fn read_when_ready(pipe: &pipe::Receiver, buffer: &mut BytesMut) -> io::Result<usize> {
     loop {
         pipe.ready(Interest::READABLE).await?;
-        match pipe.try_read(buffer) {
+        match pipe.try_read_buf(buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             other => return other,
         }

@@ -3,7 +3,10 @@
 //! The first 64 KiB stay in memory, the rest goes to an unlinked file. One writer appends (see [`crate::output`]), any
 //! number of readers follow from the beginning at their own pace. A reader must never slow the writer down, and the
 //! spool must never hold more than its limit.
+//!
+//! Who keeps up never reads the file: while more may come, the latest chunks are in memory too, as the writer brought them.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -16,7 +19,11 @@ use tokio::sync::watch;
 /// Kept in memory, and sent inside a result: see `CommandResult.stdout` in the API.
 pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 /// A reader's largest chunk.
-const CHUNK_BYTES: u64 = 64 * 1024;
+const CHUNK_BYTES: u64 = kiln_proto::OUTPUT_CHUNK_BYTES as u64;
+/// Of the latest chunks, in memory.
+const RECENT_BYTES: usize = 512 * 1024;
+/// However small they are.
+const RECENT_CHUNKS: usize = 64;
 
 /// What a command wrote to one stream.
 #[derive(Debug)]
@@ -25,6 +32,7 @@ pub(crate) struct Spool {
     limit_bytes: u64,
     head: Mutex<Vec<u8>>,
     tail: OnceLock<File>,
+    recent: Mutex<Recent>,
     state: watch::Sender<SpoolState>,
 }
 
@@ -46,6 +54,7 @@ impl Spool {
             limit_bytes,
             head: Mutex::default(),
             tail: OnceLock::new(),
+            recent: Mutex::default(),
             state: watch::Sender::default(),
         })
     }
@@ -71,10 +80,10 @@ impl Spool {
     }
 
     /// Keeps what fits under the limit; notes when something did not. Only the one writer may call this.
-    pub(crate) fn append(&self, data: &[u8]) -> io::Result<SpoolState> {
+    pub(crate) fn append(&self, data: &Bytes) -> io::Result<SpoolState> {
         let before = self.state();
         let room = self.limit_bytes - before.kept_bytes;
-        let kept = &data[..data.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        let kept = data.slice(..data.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
         let in_head = kept
             .len()
             .min(HEAD_BYTES.saturating_sub(usize::try_from(before.kept_bytes).unwrap_or(usize::MAX)));
@@ -85,6 +94,7 @@ impl Spool {
         if !tail.is_empty() {
             let offset = before.kept_bytes + in_head as u64 - HEAD_BYTES as u64;
             self.tail_file()?.write_all_at(tail, offset)?;
+            self.recent.lock().expect("no holder of this lock panics").add(before.kept_bytes, kept.clone());
         }
         let after = SpoolState {
             kept_bytes: before.kept_bytes + kept.len() as u64,
@@ -98,6 +108,7 @@ impl Spool {
     /// Tells the readers that nothing more will come.
     pub(crate) fn complete(&self) {
         self.state.send_modify(|state| state.complete = true);
+        *self.recent.lock().expect("no holder of this lock panics") = Recent::default();
     }
 
     /// Reads what is there at `offset`, at most `CHUNK_BYTES`; empty when nothing is. Blocks on the disk beyond the head.
@@ -112,9 +123,17 @@ impl Spool {
             let to = head.len().min(from + usize::try_from(available).expect("at most 64 KiB"));
             return Ok(Bytes::copy_from_slice(&head[from..to]));
         }
+        if let Some(chunk) = self.recent(offset) {
+            return Ok(chunk);
+        }
         let mut chunk = vec![0; usize::try_from(available).expect("at most 64 KiB")];
         self.tail_file()?.read_exact_at(&mut chunk, offset - HEAD_BYTES as u64)?;
         Ok(chunk.into())
+    }
+
+    /// What is there at `offset` of the latest chunks.
+    fn recent(&self, offset: u64) -> Option<Bytes> {
+        self.recent.lock().expect("no holder of this lock panics").at(offset)
     }
 
     /// A reader from the beginning.
@@ -128,6 +147,31 @@ impl Spool {
         }
         let file = tempfile::tempfile_in(&self.directory)?;
         Ok(self.tail.get_or_init(|| file))
+    }
+}
+
+/// The latest chunks of a spool, each with its offset.
+#[derive(Debug, Default)]
+struct Recent {
+    chunks: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+}
+
+impl Recent {
+    fn add(&mut self, offset: u64, chunk: Bytes) {
+        self.bytes += chunk.len();
+        self.chunks.push_back((offset, chunk));
+        while self.bytes > RECENT_BYTES || self.chunks.len() > RECENT_CHUNKS {
+            let Some((_, oldest)) = self.chunks.pop_front() else { return };
+            self.bytes -= oldest.len();
+        }
+    }
+
+    fn at(&self, offset: u64) -> Option<Bytes> {
+        let next = self.chunks.partition_point(|(begin, _)| *begin <= offset);
+        let (begin, chunk) = self.chunks.get(next.checked_sub(1)?)?;
+        let from = usize::try_from(offset - begin).ok().filter(|from| *from < chunk.len())?;
+        Some(chunk.slice(from..chunk.len().min(from + kiln_proto::OUTPUT_CHUNK_BYTES)))
     }
 }
 
@@ -150,6 +194,8 @@ impl SpoolReader {
         }
         let data = if offset < HEAD_BYTES as u64 {
             self.spool.read_at(offset)?
+        } else if let Some(chunk) = self.spool.recent(offset) {
+            chunk
         } else {
             let spool = Arc::clone(&self.spool);
             tokio::task::spawn_blocking(move || spool.read_at(offset)).await.map_err(io::Error::other)??
@@ -201,7 +247,7 @@ mod tests {
     #[tokio::test]
     async fn a_follower_reads_from_the_beginning_until_the_end() {
         let spool = spool(1 << 30);
-        spool.append(b"before ").unwrap();
+        spool.append(&Bytes::from_static(b"before ")).unwrap();
         let mut reader = spool.follow();
         let follower = tokio::spawn(async move {
             let mut all = Vec::new();
@@ -213,13 +259,35 @@ mod tests {
         });
         let bulk = pattern(300_000);
         for part in bulk.chunks(7_001) {
-            spool.append(part).unwrap();
+            spool.append(&Bytes::copy_from_slice(part)).unwrap();
             tokio::task::yield_now().await;
         }
         spool.complete();
         let all = follower.await.unwrap();
         assert_eq!(&all[..7], b"before ");
         assert_eq!(&all[7..], &bulk[..]);
+    }
+
+    #[tokio::test]
+    async fn who_keeps_up_gets_what_the_writer_brought_and_who_does_not_reads_the_file() {
+        let spool = spool(1 << 30);
+        spool.append(&pattern(HEAD_BYTES).into()).unwrap();
+        let mut reader = spool.follow();
+        reader.next().await.unwrap();
+        let chunks: Vec<Bytes> = (0..20_u8).map(|fill| vec![fill; 60_000].into()).collect();
+        for chunk in &chunks {
+            spool.append(chunk).unwrap();
+        }
+        let last = HEAD_BYTES as u64 + 19 * 60_000;
+        assert_eq!(spool.read_at(last).unwrap().as_ptr(), chunks[19].as_ptr(), "no copy");
+        let (_, first) = reader.next().await.unwrap().unwrap();
+        assert_ne!(first.as_ptr(), chunks[0].as_ptr(), "it was in memory for long enough");
+        assert_eq!(first[..60_000], chunks[0][..]);
+        let kept: usize = spool.recent.lock().unwrap().chunks.iter().map(|(_, chunk)| chunk.len()).sum();
+        assert!(kept <= RECENT_BYTES);
+        spool.complete();
+        assert_eq!(spool.recent(last), None);
+        assert_eq!(spool.read_at(last).unwrap(), chunks[19]);
     }
 
     #[tokio::test]
@@ -237,7 +305,7 @@ mod tests {
             let data = pattern(sizes.iter().sum());
             let mut offset = 0;
             for size in sizes {
-                spool.append(&data[offset..offset + size]).unwrap();
+                spool.append(&Bytes::copy_from_slice(&data[offset..offset + size])).unwrap();
                 offset += size;
             }
             let kept = data.len().min(limit as usize);

@@ -36,13 +36,18 @@ pub(crate) fn note(text: &str) {
     drop(stderr.write_all(text.as_bytes()).and_then(|()| stderr.write_all(b"\n")));
 }
 
-/// Writes a program's bytes as they are, without holding up the runtime while the reader is slow.
+/// Writes a program's bytes as they are, without holding up the runtime while the reader is slow. They are on their way when this
+/// returns, and written when the sink is flushed: the next ones come meanwhile.
 pub(crate) async fn forward(
     sink: &mut (impl AsyncWrite + Unpin),
     name: &str,
     bytes: &[u8],
 ) -> Result<(), Failure> {
-    sink.write_all(bytes).await.map_err(|error| write_failure(name, &error))?;
+    sink.write_all(bytes).await.map_err(|error| write_failure(name, &error))
+}
+
+/// Waits until everything that was forwarded is written.
+pub(crate) async fn flush(sink: &mut (impl AsyncWrite + Unpin), name: &str) -> Result<(), Failure> {
     sink.flush().await.map_err(|error| write_failure(name, &error))
 }
 

@@ -14,6 +14,7 @@ mod files;
 mod foreign_client;
 mod idempotency;
 mod images;
+mod large;
 mod learn;
 mod list;
 mod observers;

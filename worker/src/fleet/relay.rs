@@ -1,9 +1,10 @@
-//! One watcher's live output of one command: read from the spool, sent over a connection of its own.
+//! One watcher's live output of one command: read from the spool, sent as a stream of its own.
 //!
-//! The watcher's speed is this stream's speed and nobody else's. A relay that breaks is not taken up again: the result
+//! The watcher's speed is this stream's speed and nobody else's: see [`crate::connection`]. A relay that breaks is not taken up again: the result
 //! says everything in the end. So many are open at a time; further ones wait for a place.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -15,6 +16,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tonic::transport::Channel;
 
 use crate::connection::Server;
 use crate::live::{CommandLive, CommandState, StepLive};
@@ -24,15 +26,19 @@ use crate::spool::{HEAD_BYTES, Spool, SpoolReader};
 const NOT_WORTH_A_STREAM: Duration = Duration::from_millis(20);
 /// Chunks read ahead of the stream.
 const AHEAD: usize = 2;
-/// Open at a time besides one for each command that can run here: each is a connection, and descriptors are bounded.
-const FURTHER_WATCHERS: usize = 128;
+/// Open at a time besides one for each command that can run here, of those who do not read: each holds a few chunks.
+const FURTHER_WATCHERS: usize = 512;
+/// Connections of all relays together, at most: one task moves all bytes of a connection.
+const CONNECTIONS: usize = 8;
 /// How long a stopping worker lets its watchers read on.
 const READ_ON: Duration = Duration::from_secs(2);
 
 /// All relays of one worker. Dropping it ends them.
 #[derive(Debug)]
 pub(super) struct Relays {
-    server: Server,
+    /// Taken in turn, each connected when first used.
+    channels: Vec<Channel>,
+    started: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
     places: Arc<Semaphore>,
@@ -56,18 +62,28 @@ pub(super) enum Opening {
 }
 
 impl Relays {
-    pub(super) fn new(server: Server, slots: usize) -> Self {
-        let places = Arc::new(Semaphore::new(slots * kiln_proto::model::MAX_COMMANDS + FURTHER_WATCHERS));
-        Self { server, tasks: TaskTracker::new(), stop: CancellationToken::new(), places }
+    pub(super) fn new(server: &Server, slots: usize) -> Self {
+        let channels: Vec<_> = (0..slots.min(CONNECTIONS)).map(|_| server.connect_when_used()).collect();
+        let wanted = slots * kiln_proto::model::MAX_COMMANDS + FURTHER_WATCHERS;
+        let possible = channels.len() * kiln_proto::MAX_STREAMS as usize;
+        Self {
+            channels,
+            started: AtomicUsize::new(0),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            places: Arc::new(Semaphore::new(wanted.min(possible))),
+        }
     }
 
     /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
     pub(super) fn start(&self, relay: Relay) {
-        let (server, places, stop) = (self.server.clone(), Arc::clone(&self.places), self.stop.clone());
+        let turn = self.started.fetch_add(1, Ordering::Relaxed) % self.channels.len();
+        let channel = self.channels[turn].clone();
+        let (places, stop) = (Arc::clone(&self.places), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = relay.run(&server, &places) => {}
+                () = relay.run(channel, &places) => {}
             }
         });
     }
@@ -89,7 +105,7 @@ impl Drop for Relays {
 }
 
 impl Relay {
-    async fn run(self, server: &Server, places: &Semaphore) {
+    async fn run(self, channel: Channel, places: &Semaphore) {
         let Some(command) = self.step.commands.get(self.command) else {
             tracing::warn!(
                 command = self.command,
@@ -101,13 +117,6 @@ impl Relay {
             return;
         }
         let _place = places.acquire().await.expect("never closed");
-        let channel = match server.connect().await {
-            Ok(channel) => channel,
-            Err(error) => {
-                tracing::warn!(%error, "cannot connect for a relay");
-                return;
-            }
-        };
         let mut client = FleetClient::new(channel).max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
         let (send, parts) = mpsc::channel(AHEAD);
         let sending = async {
@@ -220,7 +229,7 @@ mod tests {
     async fn a_short_command_with_little_output_is_not_worth_a_stream() {
         let command = command();
         command.run();
-        command.stdout.append(&[b'x'; HEAD_BYTES]).unwrap();
+        command.stdout.append(&vec![b'x'; HEAD_BYTES].into()).unwrap();
         command.end();
         assert!(!is_worthwhile(&command).await);
     }
@@ -228,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn much_output_or_a_long_run_is_worth_a_stream() {
         let large = command();
-        large.stderr.append(&[b'x'; HEAD_BYTES + 1]).unwrap();
+        large.stderr.append(&vec![b'x'; HEAD_BYTES + 1].into()).unwrap();
         assert!(is_worthwhile(&large).await);
         large.end();
         assert!(is_worthwhile(&large).await);

@@ -13,7 +13,7 @@ use crate::json::{
     job::{Job as JobJson, ReceivedOutput, Spec},
     word,
 };
-use crate::output::{Format, forward, print, print_json};
+use crate::output::{Format, flush, forward, print, print_json};
 use crate::present::time::local;
 use crate::present::usage::usage_table;
 
@@ -136,7 +136,8 @@ async fn write_whole(
     name: &str,
 ) -> Result<(), Failure> {
     if output.blob.is_empty() {
-        return forward(sink, name, &output.data).await;
+        forward(sink, name, &output.data).await?;
+        return flush(sink, name).await;
     }
     match client.blob_to(&output.blob, sink).await {
         Err(kiln_client::ClientError::WriteContent { source, .. })

@@ -231,6 +231,9 @@ async fn follow(
         if !event.job_id.is_empty() {
             job_id.get_or_init(|| event.job_id.clone());
         }
+        if !matches!(event.event, Some(Event::Output(_))) {
+            live.flush().await?;
+        }
         match event.event {
             Some(Event::StepStarted(started)) => live.step_started(&started.step),
             Some(Event::Output(chunk)) => live.output(&chunk).await?,

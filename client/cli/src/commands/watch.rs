@@ -51,8 +51,11 @@ pub(crate) async fn run(args: WatchArgs, context: &Context) -> Result<u8, Failur
             print_json(&json::event::event(&event))?;
             continue;
         }
-        if let Some(Event::Output(chunk)) = &event.event {
-            seen_live.insert((chunk.step.clone(), chunk.command.clone()));
+        match &event.event {
+            Some(Event::Output(chunk)) => {
+                seen_live.insert((chunk.step.clone(), chunk.command.clone()));
+            }
+            _ => live.flush().await?,
         }
         if let Some(Event::CommandFinished(finished)) = &event.event
             && wants_output

@@ -10,7 +10,7 @@ use tokio::io::{Stderr, Stdout};
 
 use crate::failure::Failure;
 use crate::json::job::ReceivedOutput;
-use crate::output::{Format, forward, note, stderr_is_terminal};
+use crate::output::{Format, flush, forward, note, stderr_is_terminal};
 
 const TICK: Duration = Duration::from_millis(100);
 
@@ -64,12 +64,21 @@ impl Live {
         let compiler = matches!(&self.route, Route::CompilerToStderr(step) if *step == chunk.step);
         if chunk.stream() == Stream::Stderr || compiler {
             self.end_spinner();
+            // One after the other, as they came: both may be one terminal.
+            flush(&mut self.stdout, "stdout").await?;
             return forward(&mut self.stderr, "stderr", &chunk.data).await;
         }
         if std::io::stdout().is_terminal() {
             self.end_spinner();
         }
+        flush(&mut self.stderr, "stderr").await?;
         forward(&mut self.stdout, "stdout", &chunk.data).await
+    }
+
+    /// Waits until everything is written that came so far.
+    pub(crate) async fn flush(&mut self) -> Result<(), Failure> {
+        flush(&mut self.stdout, "stdout").await?;
+        flush(&mut self.stderr, "stderr").await
     }
 
     /// Says something about the job, above the spinner.
