@@ -35,7 +35,7 @@ pub(crate) const NEW_ROOT: &str = "/new";
 /// Where the per-command tmpfs is attached while overlays are made on it.
 pub(crate) const SCRATCH: &str = "/scratch";
 
-/// Where the directory of files that are shown is attached, and then its overlay, while each of them is taken.
+/// Where the directory of files that a command is shown is attached, and its overlay on top, until the command is gone.
 pub(crate) const SHOWN: &str = "/shown";
 
 /// Always empty: beside a part of an image, since an overlay of lower layers only needs two.

@@ -114,8 +114,9 @@ fn observe(
     }
     let room = prepared.group.limit(&plan.limits)?;
     prepared.sandbox.mounts.limit(&plan.limits)?;
+    let (descriptors, attached) = descriptors.with_shown(&jail.base, plan)?;
+    prepared.attached = attached;
     let prepared = &*prepared;
-    let descriptors = descriptors.with_shown(&jail.base, plan)?;
     let prepared_us = unix_us();
     let Started { seen, cwd_errno, died, listener } = match room {
         Room::Enough => start(jail, plan, descriptors, recording, prepared),

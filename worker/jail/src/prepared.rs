@@ -11,6 +11,7 @@ use crate::jail::Jail;
 use crate::plan::{Network, SandboxKind};
 use crate::report::Failure;
 use crate::sandbox::command::{self, Expecting};
+use crate::sandbox::shown::Attached;
 use crate::sandbox::{self, Sandbox};
 use crate::sys::clone::Child;
 use crate::sys::process;
@@ -30,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) group: Group,
     pub(crate) sandbox: Sandbox,
     pub(crate) expecting: Expecting,
+    /// Of the files that its command is shown.
+    pub(crate) attached: Attached,
 }
 
 /// Why there is none.
@@ -55,7 +58,10 @@ impl Prepared {
             Err(failure) => return Err(NotMade { failure, left_behind: group.remove().err() }),
         };
         match command::wait_in(&jail.base, &sandbox, &group, kind.writes, &jail.profiles, &jail.missing) {
-            Ok(expecting) => Ok(Self { kind: kind.clone(), name, group, sandbox, expecting }),
+            Ok(expecting) => {
+                let attached = Attached::default();
+                Ok(Self { kind: kind.clone(), name, group, sandbox, expecting, attached })
+            }
             Err(failure) => {
                 let left_behind = Dying::of(None, sandbox, group).and_then(Dying::bury).err();
                 Err(NotMade { failure, left_behind })

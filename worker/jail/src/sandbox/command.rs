@@ -98,8 +98,9 @@ impl Descriptors {
     }
 
     /// With a mount in the place of every file that is to be shown.
-    pub(crate) fn with_shown(self, base: &Base, plan: &Plan) -> Result<Self, Failure> {
-        Ok(Self { files_in: shown::take(base, plan, self.files_in)?, ..self })
+    pub(crate) fn with_shown(self, base: &Base, plan: &Plan) -> Result<(Self, shown::Attached), Failure> {
+        let (files_in, attached) = shown::take(base, plan, self.files_in)?;
+        Ok((Self { files_in, ..self }, attached))
     }
 
     fn all(&self) -> Vec<BorrowedFd<'_>> {

@@ -17,29 +17,37 @@ use crate::report::Failure;
 
 use super::rootfs::overlay_options;
 
-/// Puts a detached mount in the place of the descriptor of each file that is to be shown.
-pub(crate) fn take(base: &Base, plan: &Plan, files: Vec<OwnedFd>) -> Result<Vec<OwnedFd>, Failure> {
-    let Some(directory) = &plan.shown_from else { return Ok(files) };
+/// Puts a detached mount in the place of the descriptor of each file that is to be shown. What that left attached is to be held for as
+/// long as anybody waits for the command: taking a mount off waits for an RCU grace period (namespace_unlock in fs/namespace.c), some
+/// milliseconds on a busy host.
+pub(crate) fn take(
+    base: &Base,
+    plan: &Plan,
+    files: Vec<OwnedFd>,
+) -> Result<(Vec<OwnedFd>, Attached), Failure> {
+    let mut attached = Attached::default();
+    let Some(directory) = &plan.shown_from else { return Ok((files, attached)) };
     // Owners are nobody's where the file system cannot map them: everybody may read all the same.
     let part = base.take_parts(&[directory], IdMapping::WherePossible)?.remove(0);
-    let overlay = overlay_of(base, part)
+    attached
+        .attach(part)
+        .and_then(|()| overlay(base))
+        .and_then(|overlay| attached.attach(overlay))
         .map_err(Failure::of("show_files", "mount an overlay over the files to be shown"))?;
-    let attached = Attached::new(overlay)
-        .map_err(Failure::of("show_files", "attach the overlay of the files to be shown"))?;
     let mut taken = Vec::with_capacity(files.len());
     for (index, (file, descriptor)) in plan.files_in.iter().zip(files).enumerate() {
         taken.push(match &file.way {
             Way::Copied { .. } => descriptor,
-            Way::Shown { name } => attached.take(name, &descriptor).map_err(|errno| {
+            Way::Shown { name } => clone(name, &descriptor).map_err(|errno| {
                 Failure::new("show_files", errno.raw_os_error(), format!("take file {index}"))
             })?,
         });
     }
-    Ok(taken)
+    Ok((taken, attached))
 }
 
-fn overlay_of(base: &Base, part: OwnedFd) -> Result<OwnedFd, Errno> {
-    let _attached = Attached::new(part)?;
+/// Over what is attached.
+fn overlay(base: &Base) -> Result<OwnedFd, Errno> {
     let layers = format!("{SHOWN}:{EMPTY}");
     let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID
@@ -49,34 +57,40 @@ fn overlay_of(base: &Base, part: OwnedFd) -> Result<OwnedFd, Errno> {
     mount_new("overlay", &[&layers, overlay_options(base.standing())].concat(), attributes)
 }
 
-/// What is attached in the jail's own mount namespace for as long as this lives.
-struct Attached;
+/// A mount of the file alone, if it is the one that the worker opened.
+fn clone(name: &[u8], opened: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let path = [SHOWN.as_bytes(), b"/", name].concat();
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
+    let clone = rustix::mount::open_tree(CWD, path, flags)?;
+    let (seen, expected) = (rustix::fs::fstat(&clone)?, rustix::fs::fstat(opened)?);
+    let is_file = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
+    // An overlay has its own device numbers, but shows the inode's (overlayfs.rst, "Inode properties").
+    match is_file && (seen.st_ino, seen.st_size) == (expected.st_ino, expected.st_size) {
+        true => Ok(clone),
+        false => Err(Errno::STALE),
+    }
+}
+
+/// What is attached in the jail's own mount namespace for as long as this lives: nothing; or the directory, and its overlay on top.
+#[derive(Default)]
+pub(crate) struct Attached {
+    mounts: usize,
+}
 
 impl Attached {
-    fn new(mount: OwnedFd) -> Result<Self, Errno> {
+    fn attach(&mut self, mount: OwnedFd) -> Result<(), Errno> {
         move_onto(mount.as_fd(), CWD, SHOWN)?;
-        Ok(Self)
-    }
-
-    /// A clone of the file alone, if it is the one that the worker opened.
-    fn take(&self, name: &[u8], opened: &OwnedFd) -> Result<OwnedFd, Errno> {
-        let path = [SHOWN.as_bytes(), b"/", name].concat();
-        let flags = OpenTreeFlags::OPEN_TREE_CLONE
-            | OpenTreeFlags::OPEN_TREE_CLOEXEC
-            | OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
-        let clone = rustix::mount::open_tree(CWD, path, flags)?;
-        let (seen, expected) = (rustix::fs::fstat(&clone)?, rustix::fs::fstat(opened)?);
-        let is_file = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
-        // An overlay has its own device numbers, but shows the inode's (overlayfs.rst, "Inode properties").
-        match is_file && (seen.st_ino, seen.st_size) == (expected.st_ino, expected.st_size) {
-            true => Ok(clone),
-            false => Err(Errno::STALE),
-        }
+        self.mounts += 1;
+        Ok(())
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        let _ = rustix::mount::unmount(SHOWN, UnmountFlags::DETACH);
+        for _ in 0..self.mounts {
+            let _ = rustix::mount::unmount(SHOWN, UnmountFlags::DETACH);
+        }
     }
 }
