@@ -30,7 +30,7 @@ pub use jobs::Events;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How much may come on one call before it is read. All windows of a connection together are its own window: callers who do not read
 /// their calls stall nobody else's on the same connection.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const STREAM_WINDOW_BYTES: u32 = 512 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * kiln_proto::MAX_STREAMS;
 /// A connection over TCP that answers no ping for this long is dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);

@@ -30,7 +30,7 @@ pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 pub const MAX_STREAMS: u32 = 1_024;
 /// Largest HTTP/2 frame that clients, servers and workers accept: one write and one read for a chunk, where the protocol's 16 KiB
 /// take many.
-pub const FRAME_BYTES: u32 = 128 << 10;
+pub const FRAME_BYTES: u32 = 512 << 10;
 /// Largest content inside a request; more goes into a blob.
 pub const MAX_INLINE_BYTES: usize = 1024 * 1024;
 /// Largest output or file inside a result; more goes into a blob or a relay.
@@ -42,8 +42,8 @@ pub const MAX_JOB_INLINE_BYTES: usize = 4 << 20;
 /// Largest file in that is always copied into its sandbox; larger ones may be shown read-only, see `FileIn`.
 pub const COPIED_INPUT_BYTES: u64 = 4 << 20;
 
-/// Largest chunk of live output.
-pub const OUTPUT_CHUNK_BYTES: usize = 64 << 10;
+/// Largest chunk of live output: each is handed over some twenty times between the threads and processes that it passes.
+pub const OUTPUT_CHUNK_BYTES: usize = 256 << 10;
 
 /// Largest chunk of a blob that is downloaded.
 pub const BLOB_DOWNLOAD_CHUNK_BYTES: usize = 256 << 10;

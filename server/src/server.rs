@@ -35,7 +35,7 @@ use crate::store::{DoneRow, Record, Sqlite, Store, StoreError, StoredJob};
 /// A step whose attempt broke on one worker waits this long for another one.
 const ELSEWHERE: Duration = Duration::from_secs(5);
 /// What a peer may send ahead on one stream.
-const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+const STREAM_WINDOW_BYTES: u32 = 512 << 10;
 /// And on a connection: as much as all its streams, so that stalled relays never hold up heartbeats.
 const CONNECTION_WINDOW_BYTES: u32 = kiln_proto::MAX_STREAMS * STREAM_WINDOW_BYTES;
 const MAX_HEADER_BYTES: u32 = 16 << 10;

@@ -119,14 +119,14 @@ impl Spool {
         }
         if offset < HEAD_BYTES as u64 {
             let head = self.head.lock().expect("no holder of this lock panics");
-            let from = usize::try_from(offset).expect("less than 64 KiB");
-            let to = head.len().min(from + usize::try_from(available).expect("at most 64 KiB"));
+            let from = usize::try_from(offset).expect("less than a head");
+            let to = head.len().min(from + usize::try_from(available).expect("at most a chunk"));
             return Ok(Bytes::copy_from_slice(&head[from..to]));
         }
         if let Some(chunk) = self.recent(offset) {
             return Ok(chunk);
         }
-        let mut chunk = vec![0; usize::try_from(available).expect("at most 64 KiB")];
+        let mut chunk = vec![0; usize::try_from(available).expect("at most a chunk")];
         self.tail_file()?.read_exact_at(&mut chunk, offset - HEAD_BYTES as u64)?;
         Ok(chunk.into())
     }

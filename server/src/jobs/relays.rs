@@ -8,7 +8,7 @@ use kiln_proto::v1;
 use tokio::sync::mpsc;
 
 /// Chunks that wait for the watcher.
-const CHUNKS: usize = 4;
+const CHUNKS: usize = 1;
 
 /// What comes through a relay.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ const READING: usize = 96;
 /// More than all buffers between a command and a caller hold together.
 const STALLED_BYTES: u64 = 5 * MIB;
 /// What the service may hold for each of them.
-const HELD_BYTES: u64 = 3 * MIB;
+const HELD_BYTES: u64 = 4 * MIB;
 /// More than comes inside a result.
 const READ_BYTES: u64 = 200_000;
 

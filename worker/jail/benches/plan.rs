@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use gungraun::prelude::*;
 use kiln_jail::plan::{
-    FileIn, FileOut, Limits, MAX_FILES_IN, MAX_FILES_OUT, Owner, Part, Plan, PlanError, Profile, Rootfs,
+    FileIn, FileOut, Limits, MAX_FILES_IN, MAX_FILES_OUT, Owner, Part, Plan, PlanError, Profile, Rootfs, Way,
 };
 use kiln_jail::report::{Evidence, FileFound, Outcome, Phases, Report, Usage};
 use kiln_jail::wire::{self, Reply, Request};
@@ -42,8 +42,7 @@ fn limits() -> Limits {
 fn plan((files_in, files_out): (usize, usize)) -> Plan {
     let file_in = |index| FileIn {
         path: format!("/work/data/input-{index}.txt").into_bytes(),
-        mode: 0o644,
-        owner: Owner::Command,
+        way: Way::Copied { mode: 0o644, owner: Owner::Command },
     };
     let file_out = |index| FileOut {
         path: format!("/work/out/output-{index}.txt").into_bytes(),
@@ -61,6 +60,7 @@ fn plan((files_in, files_out): (usize, usize)) -> Plan {
         profile: Profile::Default,
         files_in: (0..files_in).map(file_in).collect(),
         files_out: (0..files_out).map(file_out).collect(),
+        shown_from: None,
     }
 }
 

@@ -25,7 +25,7 @@ use crate::spool::{HEAD_BYTES, Spool, SpoolReader};
 /// A command that ends sooner, with little output, says everything in its report.
 const NOT_WORTH_A_STREAM: Duration = Duration::from_millis(20);
 /// Chunks read ahead of the stream.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 /// Open at a time besides one for each command that can run here, of those who do not read: each holds a few chunks.
 const FURTHER_WATCHERS: usize = 512;
 /// Connections of all relays together, at most: one task moves all bytes of a connection.
