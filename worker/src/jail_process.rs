@@ -213,7 +213,6 @@ impl JailProcess {
         match received {
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(self.died().await),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(self.died().await),
             Err(source) => Err(JailError::Receive { source }),
         }
     }

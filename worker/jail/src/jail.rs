@@ -28,7 +28,7 @@ use crate::seccomp::Profiles;
 use crate::standing::Standing;
 use crate::supervise::{Worker, unix_us};
 use crate::sys::process;
-use crate::wire::{self, Reply, Request, Setup};
+use crate::wire::{self, Reply, Request, Setup, WireError};
 
 /// Released sandboxes that the kernel takes down beside the next command, at most.
 const MOST_DYING: usize = 2;
@@ -371,7 +371,11 @@ impl Jail {
     }
 
     fn reply(&self, reply: &Reply) -> Result<(), Failure> {
-        wire::send(self.socket.as_fd(), reply, &[], SendFlags::empty()).map_err(protocol)
+        match wire::send(self.socket.as_fd(), reply, &[], SendFlags::empty()) {
+            // The worker is gone, as the next request finds out: it waits for no sandbox to be buried.
+            Err(WireError::Send(Errno::PIPE | Errno::CONNRESET)) => Ok(()),
+            sent => sent.map_err(protocol),
+        }
     }
 
     /// No child and no descriptor but those of ready sandboxes, beside what there was after the first command. While another
@@ -413,6 +417,6 @@ fn open_descriptors() -> Result<usize, Failure> {
     Ok(entries.count())
 }
 
-fn protocol(error: wire::WireError) -> Failure {
+fn protocol(error: WireError) -> Failure {
     Failure::new("protocol", 0, error.to_string())
 }

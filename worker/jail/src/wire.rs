@@ -179,7 +179,11 @@ pub fn receive<T: DeserializeOwned>(
     flags: RecvFlags,
 ) -> Result<Option<(T, Vec<OwnedFd>)>, WireError> {
     let mut buffer = vec![0; MAX_INLINE_BYTES];
-    let (length, mut descriptors) = receive_frame(socket, &mut buffer, flags)?;
+    let (length, mut descriptors) = match receive_frame(socket, &mut buffer, flags) {
+        // It has left without hearing all that was said to it (unix_release_sock in net/unix/af_unix.c).
+        Err(WireError::Receive(Errno::CONNRESET)) => return Ok(None),
+        received => received?,
+    };
     match buffer[..length].split_first() {
         None => Ok(None),
         Some((&INLINE, body)) => {
@@ -315,7 +319,10 @@ mod tests {
         let error = receive::<Reply>(one.as_fd(), RecvFlags::DONTWAIT).expect_err("nothing was sent");
         assert!(error.would_block());
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
+        send(one.as_fd(), &Request::Release, &[], SendFlags::empty()).expect("send");
+        // With something unheard.
         drop(other);
+        assert!(receive::<Reply>(one.as_fd(), RecvFlags::empty()).expect("end").is_none());
         assert!(receive::<Reply>(one.as_fd(), RecvFlags::empty()).expect("end").is_none());
         let error = send(one.as_fd(), &Request::Release, &[], SendFlags::empty()).expect_err("no peer");
         assert!(matches!(error, WireError::Send(Errno::PIPE)));

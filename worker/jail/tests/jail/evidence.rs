@@ -118,7 +118,8 @@ fn many_processes_are_counted_and_a_few_are_shown() {
     let ran = jail.run(with_wall(job, 120_000));
     let seen = at_kill(&ran);
     assert_eq!(seen.processes, 301);
-    assert!((2..=32).contains(&seen.looked_at) && seen.shown.len() <= 8, "{seen:?}");
+    // How many depends on how long a look takes: on an emulated kernel the first one uses up the time there is.
+    assert!((1..=32).contains(&seen.looked_at) && seen.shown.len() <= 8, "{seen:?}");
     assert_eq!(seen.shown[0].role, Role::Main);
 }
 
