@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Below it each cgroup hierarchy is mounted, v1 or v2.
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// How long a moment without a half-made sandbox is waited for, and how often it is looked for.
-const SETTLING: Duration = Duration::from_secs(2);
+const SETTLING: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(2);
 /// First and last host uid that jails hand out.
 const JOB_UIDS: std::ops::Range<u32> = 1_879_048_192..(1 << 31);
@@ -41,13 +41,14 @@ impl Census {
 
     /// The same of a service in several processes.
     ///
-    /// Waits for a moment in which no sandbox is being made or taken down; where there is none soon, whatever is there counts.
+    /// Waits for a moment in which no sandbox is being made, used or taken down; where there is none soon, whatever is there counts.
     pub fn of_all(pids: &[u32], directories: &[PathBuf]) -> Self {
         let deadline = Instant::now() + SETTLING;
         loop {
             let before = groups_of(&family_of_all(pids));
             let census = Self::now(pids, directories);
-            let settled = before.iter().all(|group| !is_of_a_sandbox(group) || is_populated(group));
+            // Those of sandboxes that stand ready are not among them.
+            let settled = !census.cgroups.iter().any(|group| is_of_a_sandbox(group));
             if settled && groups_of(&family_of_all(pids)) == before || Instant::now() > deadline {
                 return census;
             }
@@ -92,11 +93,6 @@ fn is_of_a_sandbox(group: &Path) -> bool {
         && name
             .split_once('-')
             .is_some_and(|(jail, number)| jail.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
-}
-
-/// Its process joins last, and leaves first.
-fn is_populated(group: &Path) -> bool {
-    fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|processes| !processes.is_empty())
 }
 
 impl Census {

@@ -180,8 +180,9 @@ pub fn receive<T: DeserializeOwned>(
 ) -> Result<Option<(T, Vec<OwnedFd>)>, WireError> {
     let mut buffer = vec![0; MAX_INLINE_BYTES];
     let (length, mut descriptors) = match receive_frame(socket, &mut buffer, flags) {
-        // It has left without hearing all that was said to it (unix_release_sock in net/unix/af_unix.c).
-        Err(WireError::Receive(Errno::CONNRESET)) => return Ok(None),
+        // It has left without hearing all that was said to it (unix_release_sock in net/unix/af_unix.c). That is told once, and
+        // before what it said itself.
+        Err(WireError::Receive(Errno::CONNRESET)) => receive_frame(socket, &mut buffer, flags)?,
         received => received?,
     };
     match buffer[..length].split_first() {
@@ -320,8 +321,11 @@ mod tests {
         assert!(error.would_block());
         assert_eq!(io::Error::from(error).kind(), io::ErrorKind::WouldBlock);
         send(one.as_fd(), &Request::Release, &[], SendFlags::empty()).expect("send");
-        // With something unheard.
+        // With something unheard; what it said is heard all the same.
+        send(other.as_fd(), &Reply::Ready, &[], SendFlags::empty()).expect("send");
         drop(other);
+        let last = receive::<Reply>(one.as_fd(), RecvFlags::empty()).expect("a message");
+        assert_eq!(last.map(|(reply, _)| reply), Some(Reply::Ready));
         assert!(receive::<Reply>(one.as_fd(), RecvFlags::empty()).expect("end").is_none());
         assert!(receive::<Reply>(one.as_fd(), RecvFlags::empty()).expect("end").is_none());
         let error = send(one.as_fd(), &Request::Release, &[], SendFlags::empty()).expect_err("no peer");

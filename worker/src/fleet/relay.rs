@@ -3,8 +3,8 @@
 //! The watcher's speed is this stream's speed and nobody else's: see [`crate::connection`]. A relay that breaks is not taken up again: the result
 //! says everything in the end. So many are open at a time; further ones wait for a place.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -36,13 +36,18 @@ const READ_ON: Duration = Duration::from_secs(2);
 /// All relays of one worker. Dropping it ends them.
 #[derive(Debug)]
 pub(super) struct Relays {
-    /// Taken in turn, each connected when first used.
-    channels: Vec<Channel>,
+    server: Server,
+    /// Taken in turn.
+    connections: Vec<Connection>,
     started: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
     places: Arc<Semaphore>,
 }
+
+/// To the server, while any relay uses it: an idle worker holds none open.
+#[derive(Debug, Default)]
+struct Connection(Mutex<Weak<Channel>>);
 
 /// What to relay.
 #[derive(Debug)]
@@ -63,11 +68,12 @@ pub(super) enum Opening {
 
 impl Relays {
     pub(super) fn new(server: &Server, slots: usize) -> Self {
-        let channels: Vec<_> = (0..slots.min(CONNECTIONS)).map(|_| server.connect_when_used()).collect();
+        let connections: Vec<_> = (0..slots.min(CONNECTIONS)).map(|_| Connection::default()).collect();
         let wanted = slots * kiln_proto::model::MAX_COMMANDS + FURTHER_WATCHERS;
-        let possible = channels.len() * kiln_proto::MAX_STREAMS as usize;
+        let possible = connections.len() * kiln_proto::MAX_STREAMS as usize;
         Self {
-            channels,
+            server: server.clone(),
+            connections,
             started: AtomicUsize::new(0),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -77,8 +83,8 @@ impl Relays {
 
     /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
     pub(super) fn start(&self, relay: Relay) {
-        let turn = self.started.fetch_add(1, Ordering::Relaxed) % self.channels.len();
-        let channel = self.channels[turn].clone();
+        let turn = self.started.fetch_add(1, Ordering::Relaxed) % self.connections.len();
+        let channel = self.connections[turn].of(&self.server);
         let (places, stop) = (Arc::clone(&self.places), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
@@ -98,6 +104,17 @@ impl Relays {
     }
 }
 
+impl Connection {
+    fn of(&self, server: &Server) -> Arc<Channel> {
+        let mut shared = self.0.lock().expect("no holder of this lock panics");
+        shared.upgrade().unwrap_or_else(|| {
+            let channel = Arc::new(server.connect_when_used());
+            *shared = Arc::downgrade(&channel);
+            channel
+        })
+    }
+}
+
 impl Drop for Relays {
     fn drop(&mut self) {
         self.stop.cancel();
@@ -105,7 +122,7 @@ impl Drop for Relays {
 }
 
 impl Relay {
-    async fn run(self, channel: Channel, places: &Semaphore) {
+    async fn run(self, channel: Arc<Channel>, places: &Semaphore) {
         let Some(command) = self.step.commands.get(self.command) else {
             tracing::warn!(
                 command = self.command,
@@ -117,7 +134,8 @@ impl Relay {
             return;
         }
         let _place = places.acquire().await.expect("never closed");
-        let mut client = FleetClient::new(channel).max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
+        let mut client = FleetClient::new(Channel::clone(&channel))
+            .max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
         let (send, parts) = mpsc::channel(AHEAD);
         let sending = async {
             if let Err(error) = send_parts(self.relay_id, command, send).await {

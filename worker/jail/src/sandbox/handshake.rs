@@ -100,8 +100,14 @@ fn hear_within(child: BorrowedFd<'_>, patience: Duration) -> Result<Option<Messa
     }
     // One byte more than anybody has to say: a message is cut off without a word (recv(2)).
     let mut buffer = [0; LONGEST + 1];
-    match rustix::io::retry_on_intr(|| rustix::io::read(child, &mut buffer)) {
-        Ok(0) | Err(Errno::CONNRESET) => Ok(None),
+    let mut read = || rustix::io::retry_on_intr(|| rustix::io::read(child, &mut buffer));
+    // A child that has left without hearing all that was said to it. That is told once, and before what it said itself.
+    let heard = match read() {
+        Err(Errno::CONNRESET) => read(),
+        heard => heard,
+    };
+    match heard {
+        Ok(0) => Ok(None),
         Ok(length) if length > LONGEST => Err(Failure::new("handshake", 0, "a child said too much")),
         Ok(length) => match postcard::take_from_bytes(&buffer[..length]) {
             Ok((message, [])) => Ok(Some(message)),
@@ -133,6 +139,18 @@ mod tests {
         drop(child);
         assert_eq!(hear_within(jail.as_fd(), SOON), Ok(None));
         assert_eq!(tell(jail.as_fd()), Ok(()), "found out by the next hear");
+    }
+
+    /// As one that cannot be confined, while its order is on the way.
+    #[test]
+    fn a_child_that_left_without_listening_is_heard_all_the_same() {
+        let (jail, child) = pair().unwrap();
+        rustix::io::write(&jail, b"an order").unwrap();
+        let failure = Failure::new("landlock", 0, "");
+        send(child.as_fd(), &Message::Failed(failure.clone())).unwrap();
+        drop(child);
+        assert_eq!(hear_within(jail.as_fd(), SOON), Ok(Some(Message::Failed(failure))));
+        assert_eq!(hear_within(jail.as_fd(), SOON), Ok(None));
     }
 
     #[test]
