@@ -59,7 +59,8 @@ pub(crate) fn start(base: &Base, mounts: &mut Mounts, network: Option<&Network>)
         handshake::tell(ours.as_fd())?;
         mounts.detach();
         match handshake::hear(ours.as_fd())? {
-            Some(handshake::Message::Stands) => Ok(()),
+            // Then it has let go of its last descriptor.
+            Some(handshake::Message::Stands) if handshake::hear(ours.as_fd())?.is_none() => Ok(()),
             Some(handshake::Message::Failed(failure)) => Err(failure),
             _ => Err(Failure::new("init", 0, "the sandbox's init died")),
         }
