@@ -1,7 +1,7 @@
 // Tries: is never the same process for long: each forks away into a new session and dies, so that whoever kills by number comes too late.
 // Seen: "comet" processes; piston issue 196.
 // Must: the sandbox ends as a whole when the main process does.
-// Case: row=C2 expect=held
+// Case: row=C2 expect=held limits=pids:256
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
