@@ -203,7 +203,7 @@ impl Group {
     }
 
     pub(super) fn oom_kills(&self) -> Result<u64, Errno> {
-        keyed(&read_all(self.memory_events.as_fd())?, "oom_kill").ok_or(Errno::NODATA)
+        killed_processes(&read_all(self.memory_events.as_fd())?).ok_or(Errno::NODATA)
     }
 
     pub(super) fn pids_refused(&self) -> Result<u64, Errno> {
@@ -292,6 +292,15 @@ impl Group {
     }
 }
 
+/// With memory.oom.group the kernel kills its victim, and then every process of the group, the victim once more, and counts each time
+/// (oom_kill_process in mm/oom_kill.c).
+fn killed_processes(memory_events: &str) -> Option<u64> {
+    let counted = keyed(memory_events, "oom_kill")?;
+    // Since 5.17.
+    let groups = keyed(memory_events, "oom_group_kill").unwrap_or(0);
+    Some(counted.saturating_sub(groups).max(counted.min(1)))
+}
+
 fn open_files(group: &ControlGroup) -> Result<[OwnedFd; 4], Errno> {
     let open = |file| group.open(file, OFlags::RDONLY);
     Ok([open("cgroup.events")?, open("memory.events")?, open("pids.events")?, open("cpu.stat")?])
@@ -304,4 +313,22 @@ fn missing_everywhere(mounts: &[CgroupMount], offered: &str) -> Result<Option<Hi
     }
     let missing = Controllers::parse(offered).missing_required();
     Err(failure("cgroup_detect", Errno::NODEV, format!("cgroup v2 without the controllers {missing}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::killed_processes;
+
+    #[test]
+    fn a_victim_that_was_killed_with_its_group_counts_once() {
+        assert_eq!(killed_processes("oom 1\noom_kill 2\noom_group_kill 1\n"), Some(1));
+        assert_eq!(killed_processes("oom 1\noom_kill 5\noom_group_kill 1\n"), Some(4));
+        assert_eq!(
+            killed_processes("oom 1\noom_kill 1\noom_group_kill 1\n"),
+            Some(1),
+            "its memory was gone already"
+        );
+        assert_eq!(killed_processes("oom 1\noom_kill 1\n"), Some(1));
+        assert_eq!(killed_processes("oom 0\noom_kill 0\noom_group_kill 0\n"), Some(0));
+    }
 }
