@@ -90,6 +90,9 @@ pub(crate) enum JailError {
     Silent(Duration),
     #[error("the jail answered out of turn: {reply}")]
     OutOfTurn { reply: String },
+    /// It ends, and nothing of what it was asked for since was carried out.
+    #[error("the jail could not destroy the sandbox of an earlier command: {0}")]
+    LeftBehind(Failure),
     #[error("the jail cannot make sandboxes here: {0}")]
     Unable(Failure),
 }
@@ -182,11 +185,14 @@ impl JailProcess {
     }
 
     async fn keep_ready(&mut self, used: Arc<Used>) -> Result<(), JailError> {
-        self.ready.retain(|earlier| earlier.kind != used.kind);
-        self.ready.push_front(used);
-        self.ready.truncate(KINDS);
-        let kinds = self.ready.iter().map(|used| used.kind.clone()).collect();
-        self.send(&Request::KeepReady(kinds), &[]).await
+        let others = self.ready.iter().filter(|earlier| earlier.kind != used.kind);
+        let mut ready: VecDeque<_> = std::iter::once(&used).chain(others).cloned().collect();
+        ready.truncate(KINDS);
+        let kinds = ready.iter().map(|used| used.kind.clone()).collect();
+        self.send(&Request::KeepReady(kinds), &[]).await?;
+        // Only now need the images of others not stay.
+        self.ready = ready;
+        Ok(())
     }
 
     async fn released(&mut self) -> Result<(), JailError> {
@@ -196,9 +202,6 @@ impl JailProcess {
                 self.unreleased.pop_front();
                 Ok(())
             }
-            // A kill that crossed the end, or a last sample.
-            Reply::Progress { .. } => Ok(()),
-            Reply::Failed(failure) => Err(JailError::Unable(failure)),
             reply => Err(out_of_turn(&reply)),
         }
     }
@@ -211,6 +214,7 @@ impl JailProcess {
             })
             .await;
         match received {
+            Ok(Some((Reply::NotReleased(failure), _))) => Err(JailError::LeftBehind(failure)),
             Ok(Some(message)) => Ok(message),
             Ok(None) => Err(self.died().await),
             Err(source) => Err(JailError::Receive { source }),
@@ -313,6 +317,7 @@ impl JailError {
             | Self::Socket { source }
             | Self::Send { source }
             | Self::Receive { source } => ("jail", source.raw_os_error().unwrap_or(0)),
+            Self::LeftBehind(failure) => (failure.step.as_str(), failure.errno),
             Self::ClaimUids { .. } | Self::Died { .. } | Self::Silent(_) | Self::OutOfTurn { .. } => {
                 ("jail", 0)
             }
@@ -358,6 +363,7 @@ fn out_of_turn(reply: &Reply) -> JailError {
         Reply::Finished(_) => "Finished",
         Reply::Failed(_) => "Failed",
         Reply::Released => "Released",
+        Reply::NotReleased(_) => "NotReleased",
     };
     JailError::OutOfTurn { reply: reply.to_owned() }
 }

@@ -97,7 +97,7 @@ pub(crate) fn run(
             report.phases.collected_us = unix_us();
             Ok(Ran { report, files, sandbox: prepared, worker, learned })
         }
-        Err(failure) => Err(NotMade { failure, left_behind: prepared.destroy().err() }),
+        Err(failure) => Err(NotMade::after(failure, prepared.destroy())),
     }
 }
 
@@ -285,9 +285,8 @@ fn is_exiting(stat: &str) -> bool {
 fn end(prepared: &Prepared) -> Result<End, Failure> {
     let (group, command) = (&prepared.group, &prepared.expecting.child);
     let left_running = left_running(command, group);
-    // Both, whatever could not be counted or killed. Nothing comes into a group that is empty.
-    let emptied = if group.populated()? { group.kill() } else { Ok(()) };
-    kill(&prepared.sandbox.init).and(emptied)?;
+    // Both, whatever could not be counted or killed.
+    kill(&prepared.sandbox.init).and(group.kill_if_populated())?;
     let reaped = process::wait4(command.pid).map_err(Failure::of("reap_command", "reap the command"))?;
     wait_until_empty(group)?;
     Ok(End { reaped, left_running: left_running? })

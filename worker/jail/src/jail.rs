@@ -70,9 +70,16 @@ pub(crate) struct Jail {
     held: Option<Prepared>,
     /// Those that were released, the earliest first.
     dying: VecDeque<Dying>,
-    /// Counted when the first command was released, and with the first ready sandbox.
+    /// Counted when the first command was released, and with the first sandbox.
     descriptors_when_idle: Option<usize>,
-    descriptors_of_ready: Option<usize>,
+    descriptors_of: Option<DescriptorsOf>,
+}
+
+/// What one sandbox has open in the jail; the same until one was seen to die.
+#[derive(Clone, Copy, Debug, Default)]
+struct DescriptorsOf {
+    ready: usize,
+    dying: usize,
 }
 
 /// What the jail found while it waited for its worker.
@@ -165,7 +172,7 @@ impl Jail {
             held: None,
             dying: VecDeque::new(),
             descriptors_when_idle: None,
-            descriptors_of_ready: None,
+            descriptors_of: None,
         })
     }
 
@@ -242,28 +249,20 @@ impl Jail {
     fn prepare(&mut self, next: Next) -> Result<(), Failure> {
         match next {
             Next::Make(kind) => self.make_one_ready(&kind),
-            Next::GiveBack => self.ready.give_back().into_iter().try_for_each(Prepared::destroy),
+            Next::GiveBack => Prepared::destroy_all(self.ready.give_back()),
             Next::Wait(_) => Ok(()),
         }
     }
 
     /// Where it fails, the next plan finds out why, from nothing, and somebody hears of it.
     fn make_one_ready(&mut self, kind: &SandboxKind) -> Result<(), Failure> {
-        let before = match self.descriptors_of_ready {
-            None => open_descriptors()?,
-            Some(_) => 0,
-        };
         match self.make(kind) {
             Ok(prepared) => self.ready.keep(prepared),
             Err(NotMade { failure, left_behind }) => {
                 eprintln!("kiln-jail: no sandbox could be made in advance: {failure}");
-                let all = self.ready.give_back();
-                all.into_iter().try_for_each(Prepared::destroy)?;
-                return left_behind.map_or(Ok(()), Err);
+                let given_back = Prepared::destroy_all(self.ready.give_back());
+                return left_behind.map_or(Ok(()), Err).and(given_back);
             }
-        }
-        if self.descriptors_of_ready.is_none() {
-            self.descriptors_of_ready = Some(open_descriptors()?.saturating_sub(before));
         }
         Ok(())
     }
@@ -271,7 +270,14 @@ impl Jail {
     fn make(&mut self, kind: &SandboxKind) -> Result<Prepared, NotMade> {
         self.made += 1;
         let name = format!("{}-{}", self.setup.jail, self.made);
-        Prepared::make(self, kind, name)
+        if self.descriptors_of.is_some() {
+            return Prepared::make(self, kind, name);
+        }
+        let before = open_descriptors()?;
+        let prepared = Prepared::make(self, kind, name)?;
+        let ready = open_descriptors()?.saturating_sub(before);
+        self.descriptors_of = Some(DescriptorsOf { ready, dying: ready });
+        Ok(prepared)
     }
 
     fn keep_ready(&mut self, kinds: Vec<SandboxKind>) -> Result<(), Failure> {
@@ -279,7 +285,7 @@ impl Jail {
             kind.check().map_err(|error| Failure::new("plan", 0, error.to_string()))?;
         }
         let kinds = kinds.into_iter().map(|kind| self.within_reach(kind)).collect();
-        self.ready.want(kinds).into_iter().try_for_each(Prepared::destroy)
+        Prepared::destroy_all(self.ready.want(kinds))
     }
 
     /// Carries a plan out and answers; what is left waits for `Release`.
@@ -291,7 +297,7 @@ impl Jail {
     ) -> Result<Worker, Failure> {
         let accepted_us = unix_us();
         let ran = execution::check(self, plan, descriptors).map_err(NotMade::from).and_then(|descriptors| {
-            self.settle_network()?;
+            self.settle_network().map_err(NotMade::left)?;
             let kind = self.within_reach(plan.kind());
             let prepared = self.take_or_make(&kind)?;
             self.network_was_used |= kind.network == plan::Network::Kept;
@@ -322,16 +328,16 @@ impl Jail {
     fn settle_network(&mut self) -> Result<(), Failure> {
         if self.network_was_used && !self.network.is_empty()? {
             self.network.renew()?;
-            self.ready.take_those_in_kept().into_iter().try_for_each(Prepared::destroy)?;
+            Prepared::destroy_all(self.ready.take_those_in_kept())?;
         }
         self.network_was_used = false;
         Ok(())
     }
 
     fn take_or_make(&mut self, kind: &SandboxKind) -> Result<Prepared, NotMade> {
-        let (found, dead) = self.ready.take(kind);
-        dead.into_iter().try_for_each(Prepared::destroy)?;
-        found.map_or_else(|| self.make(kind), Ok)
+        // First: while they are reaped another may be found to have died.
+        Prepared::destroy_all(self.ready.take_dead()).map_err(NotMade::left)?;
+        self.ready.take(kind).map_or_else(|| self.make(kind), Ok)
     }
 
     fn release(&mut self) -> Result<(), Failure> {
@@ -342,12 +348,23 @@ impl Jail {
             }
             return self.reply(&Reply::Released);
         };
-        match held.abandon().and_then(|dying| self.settle_network().map(|()| dying)) {
-            Ok(dying) => self.dying.push_back(dying),
-            Err(failure) => return self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
+        if let Err(failure) = self.abandon(held).and_then(|()| self.settle_network()) {
+            return self.not_released(failure);
         }
         while self.dying.len() > MOST_DYING || self.dying.front().is_some_and(Dying::is_over) {
             self.bury_the_first()?;
+        }
+        Ok(())
+    }
+
+    fn abandon(&mut self, held: Prepared) -> Result<(), Failure> {
+        let before = match self.descriptors_of {
+            Some(DescriptorsOf { ready, dying }) if ready == dying => Some(open_descriptors()?),
+            _ => None,
+        };
+        self.dying.push_back(held.abandon()?);
+        if let (Some(before), Some(of)) = (before, &mut self.descriptors_of) {
+            of.dying -= before.saturating_sub(open_descriptors()?);
         }
         Ok(())
     }
@@ -356,8 +373,12 @@ impl Jail {
         let buried = self.dying.pop_front().map_or(Ok(()), Dying::bury);
         match buried.and_then(|()| self.check_nothing_is_left()) {
             Ok(()) => self.reply(&Reply::Released),
-            Err(failure) => self.reply(&Reply::Failed(failure.clone())).and(Err(failure)),
+            Err(failure) => self.not_released(failure),
         }
+    }
+
+    fn not_released(&self, failure: Failure) -> Result<(), Failure> {
+        self.reply(&Reply::NotReleased(failure.clone())).and(Err(failure))
     }
 
     fn finish(&self, report: crate::report::Report, files: &[OwnedFd]) -> Result<(), Failure> {
@@ -378,15 +399,13 @@ impl Jail {
         }
     }
 
-    /// No child and no descriptor but those of ready sandboxes, beside what there was after the first command. While another
-    /// sandbox dies nobody can tell: it is looked at when the last of them is gone.
+    /// No child and no descriptor but those of sandboxes that stand ready or die, beside what there was after the first command.
     fn check_nothing_is_left(&mut self) -> Result<(), Failure> {
-        if !self.dying.is_empty() {
-            return Ok(());
-        }
         let ready = self.ready.all();
         let known: Vec<Pid> = ready.iter().flat_map(Prepared::processes).map(|child| child.pid).collect();
         let children = match process::children()? {
+            // Some may be of a job whose sandbox still dies: looked at when the last of them is gone.
+            _ if !self.dying.is_empty() => Vec::new(),
             Some(children) => children,
             // Not listed by this kernel. Those of ready sandboxes are some of them.
             None if !known.is_empty() => Vec::new(),
@@ -396,8 +415,9 @@ impl Jail {
             let detail = format!("process {} of the last command is left", stranger.as_raw_nonzero());
             return Err(Failure::new("leftovers", 0, detail));
         }
-        let of_ready = ready.len() * self.descriptors_of_ready.unwrap_or(0);
-        let now = open_descriptors()?.saturating_sub(of_ready);
+        let of = self.descriptors_of.unwrap_or_default();
+        let of_sandboxes = ready.len() * of.ready + self.dying.len() * of.dying;
+        let now = open_descriptors()?.saturating_sub(of_sandboxes);
         let before = *self.descriptors_when_idle.get_or_insert(now);
         if now == before {
             Ok(())

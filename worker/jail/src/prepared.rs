@@ -44,7 +44,21 @@ pub(crate) struct NotMade {
 
 impl From<Failure> for NotMade {
     fn from(failure: Failure) -> Self {
-        Self { failure, left_behind: None }
+        Self::after(failure, Ok(()))
+    }
+}
+
+impl NotMade {
+    /// A jail that could not step back to its own place can make no promise either.
+    pub(crate) fn after(failure: Failure, cleaned_up: Result<(), Failure>) -> Self {
+        let is_astray = failure.step.starts_with("leave_");
+        let left_behind = cleaned_up.err().or_else(|| is_astray.then(|| failure.clone()));
+        Self { failure, left_behind }
+    }
+
+    /// What was to be destroyed is still there.
+    pub(crate) fn left(failure: Failure) -> Self {
+        Self { left_behind: Some(failure.clone()), failure }
     }
 }
 
@@ -55,7 +69,7 @@ impl Prepared {
         let network = (kind.network == Network::Kept).then_some(&jail.network);
         let sandbox = match sandbox::prepare(&jail.base, network, kind, jail.missing.id_mapping()) {
             Ok(sandbox) => sandbox,
-            Err(failure) => return Err(NotMade { failure, left_behind: group.remove().err() }),
+            Err(failure) => return Err(NotMade::after(failure, group.remove())),
         };
         match command::wait_in(&jail.base, &sandbox, &group, kind.writes, &jail.profiles, &jail.missing) {
             Ok(expecting) => {
@@ -63,8 +77,7 @@ impl Prepared {
                 Ok(Self { kind: kind.clone(), name, group, sandbox, expecting, attached })
             }
             Err(failure) => {
-                let left_behind = Dying::of(None, sandbox, group).and_then(Dying::bury).err();
-                Err(NotMade { failure, left_behind })
+                Err(NotMade::after(failure, Dying::of(None, sandbox, group).and_then(Dying::bury)))
             }
         }
     }
@@ -75,7 +88,7 @@ impl Prepared {
         processes.into_iter().all(|child| !process::has_ended(child))
     }
 
-    /// Kills what is in it, whatever was done with it. Its files go at once; the rest when the kernel is done.
+    /// Kills what is in it, whatever was done with it. Its files go with the mounts that the dying init still has.
     pub(crate) fn abandon(self) -> Result<Dying, Failure> {
         let Self { group, sandbox, expecting, .. } = self;
         Dying::of(Some(&expecting.child), sandbox, group)
@@ -84,6 +97,11 @@ impl Prepared {
     /// Nothing is left of it.
     pub(crate) fn destroy(self) -> Result<(), Failure> {
         self.abandon()?.bury()
+    }
+
+    /// Nothing is left of any that could be destroyed; tells of the first that could not.
+    pub(crate) fn destroy_all(all: impl IntoIterator<Item = Self>) -> Result<(), Failure> {
+        all.into_iter().map(Self::destroy).fold(Ok(()), Result::and)
     }
 
     pub(crate) fn processes(&self) -> [&Child; 2] {
@@ -103,10 +121,7 @@ impl Dying {
     /// kernel/pid_namespace.c).
     fn of(command: Option<&Child>, sandbox: Sandbox, group: Group) -> Result<Self, Failure> {
         let Sandbox { mounts, init } = sandbox;
-        let killed = sandbox::kill(&init);
-        // Nothing comes into a group that is empty.
-        let emptied = if group.populated()? { group.kill() } else { Ok(()) };
-        killed.and(emptied)?;
+        sandbox::kill(&init).and(group.kill_if_populated())?;
         if let Some(command) = command {
             process::reap(command).map_err(Failure::of("reap_command", "reap the command"))?;
         }
@@ -157,17 +172,26 @@ impl Ready {
         kinds.truncate(MOST_KINDS);
         self.wanted = kinds;
         self.quiet_since = Instant::now();
-        let (wanted, others) = self.made.drain(..).partition(|made| self.wanted.contains(&made.kind));
-        self.made = wanted;
+        let (mut kept, mut others) = (Vec::new(), Vec::new());
+        for made in self.made.drain(..) {
+            let beside = kept.iter().filter(|kept: &&Prepared| kept.kind == made.kind).count();
+            if beside < most(&self.wanted, &made.kind) { kept.push(made) } else { others.push(made) }
+        }
+        self.made = kept;
         others
     }
 
-    /// One of this kind, and those found dead.
-    pub(crate) fn take(&mut self, kind: &SandboxKind) -> (Option<Prepared>, Vec<Prepared>) {
+    /// Those found dead.
+    #[must_use]
+    pub(crate) fn take_dead(&mut self) -> Vec<Prepared> {
         let (alive, dead) = self.made.drain(..).partition(Prepared::is_alive);
         self.made = alive;
-        let found = self.made.iter().position(|made| made.kind == *kind);
-        (found.map(|at| self.made.remove(at)), dead)
+        dead
+    }
+
+    pub(crate) fn take(&mut self, kind: &SandboxKind) -> Option<Prepared> {
+        let found = self.made.iter().position(|made| made.kind == *kind)?;
+        Some(self.made.remove(found))
     }
 
     pub(crate) fn next(&self, now: Instant) -> Next {
@@ -195,12 +219,21 @@ impl Ready {
     }
 }
 
+/// How many of this kind may stand ready.
+fn most(wanted: &[SandboxKind], kind: &SandboxKind) -> usize {
+    match wanted.iter().position(|wanted| wanted == kind) {
+        Some(0) => 2,
+        Some(_) => 1,
+        None => 0,
+    }
+}
+
 fn next(wanted: &[SandboxKind], made: impl Fn(&SandboxKind) -> usize, quiet: Duration) -> Next {
     let Some(first) = wanted.first() else { return Next::Wait(None) };
     if let Some(missing) = wanted.iter().find(|kind| made(kind) == 0) {
         return Next::Make(missing.clone());
     }
-    if made(first) < 2 {
+    if made(first) < most(wanted, first) {
         return match PAUSE.checked_sub(quiet) {
             Some(left) if !left.is_zero() => Next::Wait(Some(left)),
             _ => Next::Make(first.clone()),
@@ -237,6 +270,14 @@ mod tests {
         assert_eq!(next(&wanted, made(1, 0), SOON), Next::Make(build));
         assert_eq!(next(&wanted, made(1, 1), SOON), Next::Wait(Some(PAUSE - SOON)));
         assert_eq!(next(&wanted, made(1, 1), PAUSE), Next::Make(run));
+    }
+
+    #[test]
+    fn two_of_the_first_kind_may_stand_and_one_of_each_other() {
+        let [run, build] = kinds();
+        let now_first = [build.clone(), run.clone()];
+        assert_eq!((most(&kinds(), &run), most(&kinds(), &build)), (2, 1));
+        assert_eq!((most(&now_first, &run), most(&now_first, &build), most(&[], &run)), (1, 2, 0));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! States of the dialogue, seen from the worker: `Configure` -> `Ready | Failed`; then, again and again,
 //! `Run | Learn` -> (`Started`, `Progress`*)? -> (`Learned`? `Finished`) `| Failed` -> `Release` -> `KeepReady`?. For each `Release` there is one
-//! `Released`, in their order, but perhaps only in the middle of the next command's dialogue: nothing has to wait while the kernel takes a
-//! sandbox down. `Kill` may be sent at any time after `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
+//! `Released | NotReleased`, in their order, but perhaps only when the next command has ended: nothing has to wait while the kernel takes a
+//! sandbox down, and a jail that watches a command buries none. `Kill` may be sent at any time after `Run` and is ignored when the command has ended. EOF in either direction ends the other side: a jail whose worker died
 //! kills its sandbox, cleans up and exits.
 //!
 //! Trust: the jail believes its worker, who owns the host's side; plans are still checked, against mistakes. Nobody in a
@@ -111,6 +111,8 @@ pub enum Reply {
     Failed(Failure),
     /// Everything of the earliest command that was released and not answered yet is gone: processes, mounts, cgroups.
     Released,
+    /// Something of it is left. The jail ends, whatever it was asked for meanwhile.
+    NotReleased(Failure),
 }
 
 /// Why a message could not be sent or received.

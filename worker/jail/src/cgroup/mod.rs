@@ -242,6 +242,15 @@ impl Group {
         .map_err(|errno| failure("cgroup_kill", errno, "kill every process of the group"))
     }
 
+    /// The same but where nobody is in it. Where that cannot be told, everything is killed. The sandbox's init must be killed before: on
+    /// v1 a process that waits to be a command may still be on its way into the group, and ends with init.
+    pub fn kill_if_populated(&self) -> Result<(), Failure> {
+        match self.populated() {
+            Ok(false) => Ok(()),
+            Ok(true) | Err(_) => self.kill(),
+        }
+    }
+
     /// Whether a living process is in the group; zombies do not count.
     pub fn populated(&self) -> Result<bool, Failure> {
         match &self.0 {

@@ -28,7 +28,10 @@ pub(crate) fn take(
     let mut attached = Attached::default();
     let Some(directory) = &plan.shown_from else { return Ok((files, attached)) };
     // Owners are nobody's where the file system cannot map them: everybody may read all the same.
-    let part = base.take_parts(&[directory], IdMapping::WherePossible)?.remove(0);
+    let part = base
+        .take_parts(&[directory], IdMapping::WherePossible)
+        .map_err(|failure| Failure { step: "show_files".to_owned(), ..failure })?
+        .remove(0);
     attached
         .attach(part)
         .and_then(|()| overlay(base))
