@@ -380,8 +380,6 @@ fn other_refusals_are_errors_that_programs_cope_with() {
     }
 }
 
-/// A limit of 1, which the jail sets, keeps the host's core handler from running; of 0 it would run. Here the test's own
-/// limit must survive.
 /// Why a network namespace may be kept for the next command (`crate::network`).
 #[test]
 fn no_built_in_profile_has_any_sockets_but_local_ones() {
@@ -390,12 +388,16 @@ fn no_built_in_profile_has_any_sockets_but_local_ones() {
     for profile in ["strict", "default", "build"] {
         // AF_MAX of linux/socket.h.
         for family in (0..46).filter(|family| *family != libc::AF_UNIX) {
-            let ended = call(profile, directory.path(), "socket", &[&family.to_string(), "1"]);
-            assert!(ended.output.contains("errno 97\n"), "{profile} {family}: {ended:?}");
+            for name in ["socket", "socketpair"] {
+                let ended = call(profile, directory.path(), name, &[&family.to_string(), "1"]);
+                assert!(ended.output.contains("errno 97\n"), "{profile} {name} {family}: {ended:?}");
+            }
         }
     }
 }
 
+/// A limit of 1, which the jail sets, keeps the host's core handler from running; of 0 it would run. Here the test's own
+/// limit must survive.
 #[test]
 fn the_core_limit_stays_while_others_can_be_lowered() {
     let directory = tempfile::tempdir().unwrap();

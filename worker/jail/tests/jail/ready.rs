@@ -10,11 +10,11 @@ use crate::harness::{Jail, Job, count};
 use crate::leftovers::{groups_of, processes_of, wait_for_none};
 
 /// The kind that commands of this jail have unless they say otherwise.
-fn kind(jail: &Jail, writes: Writes) -> SandboxKind {
+pub(crate) fn kind(jail: &Jail, writes: Writes) -> SandboxKind {
     SandboxKind { rootfs: Rootfs { parts: jail.parts() }, writes, network: Network::Kept }
 }
 
-fn keep_ready(jail: &Jail, kinds: &[SandboxKind]) {
+pub(crate) fn keep_ready(jail: &Jail, kinds: &[SandboxKind]) {
     jail.send(&Request::KeepReady(kinds.to_vec()), &[]);
 }
 
@@ -32,7 +32,7 @@ fn is_zombie(pid: u32) -> bool {
 }
 
 #[track_caller]
-fn wait_for_ready(jail: &Jail, sandboxes: usize) -> Vec<u32> {
+pub(crate) fn wait_for_ready(jail: &Jail, sandboxes: usize) -> Vec<u32> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
         let children = children_of(jail);
