@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kiln_jail::plan::CustomProfile;
 use kiln_jail::wire::{FilterUse, Setup};
@@ -18,6 +18,8 @@ use crate::config::{EngineConfig, ReadySandboxes};
 use crate::jail_process::{JailError, JailProcess};
 use crate::jail_program::JailProgram;
 
+/// Well below what a jail waits before it gives ready sandboxes back.
+const WARM: Duration = Duration::from_secs(30);
 /// A place tries this often to start a jail before the step that wants it fails.
 const START_TRIES: u32 = 4;
 
@@ -51,10 +53,16 @@ pub(crate) struct Slots {
 
 #[derive(Debug)]
 struct Idle {
-    /// The one that was left first comes first: its jail had the most time to get ready again.
-    free_slots: VecDeque<usize>,
+    /// The one that was left first comes first.
+    free_slots: VecDeque<FreeSlot>,
     slot_jails: Vec<Option<JailProcess>>,
     extra_jails: Vec<JailProcess>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct FreeSlot {
+    slot: usize,
+    left: Instant,
 }
 
 /// The jails of one step, in the order of its commands. Must be given back by [`StepJails::give_back`]; dropping it kills them.
@@ -86,7 +94,7 @@ impl Slots {
             extra_maximum,
             numbers: Mutex::default(),
             idle: Mutex::new(Idle {
-                free_slots: (0..slots).collect(),
+                free_slots: (0..slots).map(|slot| FreeSlot { slot, left: Instant::now() }).collect(),
                 slot_jails: (0..slots).map(|_| None).collect(),
                 extra_jails: Vec::new(),
             }),
@@ -144,7 +152,7 @@ impl Slots {
 
     fn take_idle(&self, commands: usize) -> (usize, Option<JailProcess>, Vec<JailProcess>) {
         let mut idle = self.idle.lock().expect("no holder of this lock panics");
-        let slot = idle.free_slots.pop_front().expect("a permit stands for a free slot");
+        let slot = take_warm(&mut idle.free_slots, Instant::now()).expect("a permit stands for a free slot");
         let slot_jail = idle.slot_jails[slot].take();
         let keep = idle.extra_jails.len().saturating_sub(commands - 1);
         (slot, slot_jail, idle.extra_jails.split_off(keep))
@@ -237,9 +245,18 @@ impl StepJails {
 
 impl Drop for StepJails {
     fn drop(&mut self) {
+        let left = FreeSlot { slot: self.slot, left: Instant::now() };
         // The permits are dropped after this, so whoever gets one finds the slot free.
-        self.slots.idle.lock().expect("no holder of this lock panics").free_slots.push_back(self.slot);
+        self.slots.idle.lock().expect("no holder of this lock panics").free_slots.push_back(left);
     }
+}
+
+/// The one whose jail had the most time to get ready again, unless it may have given that back by now: then the one that was left last.
+/// Else, with many slots and few jobs, every job would come to a slot that has nothing ready any more.
+fn take_warm(free: &mut VecDeque<FreeSlot>, now: Instant) -> Option<usize> {
+    let warm = free.iter().position(|free| now.saturating_duration_since(free.left) < WARM);
+    let taken = warm.or(free.len().checked_sub(1))?;
+    free.remove(taken).map(|free| free.slot)
 }
 
 /// The groups of one jail, below the worker's, in every cgroup hierarchy begin so.
@@ -255,5 +272,25 @@ fn usable_cores() -> Vec<u32> {
             .map(|core| u32::try_from(core).expect("below 1024"))
             .collect(),
         Err(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slot_that_rested_longest_is_taken_while_it_is_warm_and_else_the_last_one() {
+        let start = Instant::now();
+        let free = || -> VecDeque<FreeSlot> {
+            [(7, 0), (3, 10), (5, 20)]
+                .map(|(slot, seconds)| FreeSlot { slot, left: start + Duration::from_secs(seconds) })
+                .into()
+        };
+        for (seconds, order) in [(25, [7, 3, 5]), (35, [3, 5, 7]), (45, [5, 3, 7]), (90, [5, 3, 7])] {
+            let (mut free, now) = (free(), start + Duration::from_secs(seconds));
+            let taken: Vec<_> = std::iter::from_fn(|| take_warm(&mut free, now)).collect();
+            assert_eq!(taken, order, "after {seconds} s");
+        }
     }
 }
