@@ -38,7 +38,7 @@ const READ_ON: Duration = Duration::from_secs(2);
 pub(super) struct Relays {
     server: Server,
     /// Taken in turn.
-    connections: Vec<Connection>,
+    connections: Vec<Arc<Connection>>,
     started: AtomicUsize,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -68,7 +68,7 @@ pub(super) enum Opening {
 
 impl Relays {
     pub(super) fn new(server: &Server, slots: usize) -> Self {
-        let connections: Vec<_> = (0..slots.min(CONNECTIONS)).map(|_| Connection::default()).collect();
+        let connections: Vec<_> = (0..slots.min(CONNECTIONS)).map(|_| Arc::default()).collect();
         let wanted = slots * kiln_proto::model::MAX_COMMANDS + FURTHER_WATCHERS;
         let possible = connections.len() * kiln_proto::MAX_STREAMS as usize;
         Self {
@@ -84,12 +84,12 @@ impl Relays {
     /// Relays until the command's output is complete, the watcher is gone, or the worker stops.
     pub(super) fn start(&self, relay: Relay) {
         let turn = self.started.fetch_add(1, Ordering::Relaxed) % self.connections.len();
-        let channel = self.connections[turn].of(&self.server);
+        let (connection, server) = (Arc::clone(&self.connections[turn]), self.server.clone());
         let (places, stop) = (Arc::clone(&self.places), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = relay.run(channel, &places) => {}
+                () = relay.run(&connection, &server, &places) => {}
             }
         });
     }
@@ -122,7 +122,7 @@ impl Drop for Relays {
 }
 
 impl Relay {
-    async fn run(self, channel: Arc<Channel>, places: &Semaphore) {
+    async fn run(self, connection: &Connection, server: &Server, places: &Semaphore) {
         let Some(command) = self.step.commands.get(self.command) else {
             tracing::warn!(
                 command = self.command,
@@ -134,6 +134,7 @@ impl Relay {
             return;
         }
         let _place = places.acquire().await.expect("never closed");
+        let channel = connection.of(server);
         let mut client = FleetClient::new(Channel::clone(&channel))
             .max_encoding_message_size(kiln_proto::MAX_MESSAGE_BYTES);
         let (send, parts) = mpsc::channel(AHEAD);
