@@ -35,6 +35,16 @@ pub enum PlanOfError {
     Root(#[source] ImageStoreError),
 }
 
+/// A step of which nothing is left.
+#[derive(Debug)]
+pub struct Destroyed {
+    pub results: Vec<v1::CommandResult>,
+    /// Until the results were there.
+    pub ran: Duration,
+    /// From then on until nothing was left.
+    pub destroyed: Duration,
+}
+
 /// What the jail is told for a command in this root, by a worker that has these profiles beside the built-in ones.
 pub fn plan(
     command: &model::Command,
@@ -56,18 +66,16 @@ impl Runner {
         self.run_until(step, CancellationToken::new()).await
     }
 
-    /// As [`Runner::run`], and waits until nothing is left of its sandboxes; says how long that took after the results were there.
-    pub async fn run_and_destroy(
-        &self,
-        step: &model::Step,
-    ) -> Result<(Vec<v1::CommandResult>, Duration), OrderError> {
+    /// As [`Runner::run`], and waits until nothing is left of its sandboxes.
+    pub async fn run_and_destroy(&self, step: &model::Step) -> Result<Destroyed, OrderError> {
         let order = StepOrder::new(step, &self.terms(), unix_us())?;
         let engine = Arc::clone(&self.engine);
         let whole = self.cleanups.spawn(async move {
-            let end = step::run(&engine, &order, &engine.live(&order), &StepControl::default()).await;
             let began = Instant::now();
+            let end = step::run(&engine, &order, &engine.live(&order), &StepControl::default()).await;
+            let ran = began.elapsed();
             end.cleanup.finish_until(Until::NothingIsLeft).await;
-            (end.results, began.elapsed())
+            Destroyed { results: end.results, ran, destroyed: began.elapsed() - ran }
         });
         Ok(whole.await.expect("a step never fails"))
     }

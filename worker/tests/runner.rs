@@ -391,7 +391,7 @@ async fn an_engine_told_to_keep_none_makes_no_sandbox_in_advance() {
     };
     let without = Runner::start(&config).await.unwrap();
     let only = step(vec![argv(&["true"])], &[]);
-    let (results, _took) = without.run_and_destroy(&only).await.unwrap();
+    let results = without.run_and_destroy(&only).await.unwrap().results;
     assert_eq!((ending(&results[0]), below_its_jails()), ("exited 0".to_owned(), 0));
     // What was released earlier would have its sandboxes before one released later has.
     let with = TestRunner::start(1).await;

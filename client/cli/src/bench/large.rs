@@ -181,8 +181,8 @@ pub(crate) async fn input(
     let began = Instant::now();
     let mut took = [Vec::new(), Vec::new()];
     while took[1].len() < bounds.runs && (took[1].len() < LEAST_INPUTS || began.elapsed() < bounds.time) {
-        took[0].push(ways::library(runner, &without).await?.took);
-        took[1].push(ways::library(runner, &with).await?.took);
+        took[0].push(ways::alone(runner, &without).await?);
+        took[1].push(ways::alone(runner, &with).await?);
     }
     took.iter_mut().for_each(|took| took.sort_unstable());
     let [without, with] = took;

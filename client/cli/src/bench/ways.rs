@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use kiln_client::{Client, Events};
 use kiln_proto::model::Step;
 use kiln_proto::v1::{self, JobVerdict, OutcomeKind, job_event::Event};
-use kiln_worker::library::Runner;
+use kiln_worker::library::{Destroyed, Runner};
 
 use super::rounds::Sample;
 use crate::commands::bench_target::OWN_NETWORK;
@@ -74,13 +74,23 @@ pub(crate) async fn library(runner: &Runner, step: &Step) -> Result<Sample, Fail
     Ok(Sample { took, phases: Vec::new() })
 }
 
-/// The same until nothing is left of the sandbox; what counts is only that.
+/// Until the result is there; whatever is left of it is gone before anything else is measured.
+pub(crate) async fn alone(runner: &Runner, step: &Step) -> Result<Duration, Failure> {
+    Ok(destroyed(runner, step).await?.ran)
+}
+
+/// From the result until nothing is left of the sandbox.
 pub(crate) async fn destroying(runner: &Runner, step: &Step) -> Result<Sample, Failure> {
-    let (results, took) =
-        runner.run_and_destroy(step).await.map_err(|error| Failure::kiln(with_sources(&error)))?;
-    succeeded(&results)?;
+    let took = destroyed(runner, step).await?.destroyed;
     let micros = super::numbers::micros(took);
     Ok(Sample { took, phases: vec![(DESTROYING, micros)] })
+}
+
+async fn destroyed(runner: &Runner, step: &Step) -> Result<Destroyed, Failure> {
+    let destroyed =
+        runner.run_and_destroy(step).await.map_err(|error| Failure::kiln(with_sources(&error)))?;
+    succeeded(&destroyed.results)?;
+    Ok(destroyed)
 }
 
 /// What is asked of a server.
