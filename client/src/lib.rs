@@ -28,10 +28,6 @@ pub use jobs::Events;
 
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How much may come on one call before it is read. All windows of a connection together are its own window: callers who do not read
-/// their calls stall nobody else's on the same connection.
-const STREAM_WINDOW_BYTES: u32 = 512 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * kiln_proto::MAX_STREAMS;
 /// A connection over TCP that answers no ping for this long is dead.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
@@ -111,8 +107,8 @@ impl Client {
 fn of_this_client(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(CONNECT_TIMEOUT)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(kiln_proto::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(kiln_proto::CONNECTION_WINDOW_BYTES)
         .max_frame_size(kiln_proto::FRAME_BYTES)
 }
 

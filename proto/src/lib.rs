@@ -28,6 +28,10 @@ pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kiln
 pub const MAX_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 /// Calls at a time over one connection that a server takes.
 pub const MAX_STREAMS: u32 = 1_024;
+/// How much a peer may send ahead on one call, before it is read.
+pub const STREAM_WINDOW_BYTES: u32 = 512 << 10;
+/// And on a connection: as much as on all its calls together, so that those who do not read stall nobody else's, nor heartbeats.
+pub const CONNECTION_WINDOW_BYTES: u32 = STREAM_WINDOW_BYTES * MAX_STREAMS;
 /// Largest HTTP/2 frame that clients, servers and workers accept: one write and one read for a chunk, where the protocol's 16 KiB
 /// take many.
 pub const FRAME_BYTES: u32 = 512 << 10;

@@ -34,10 +34,6 @@ use crate::store::{DoneRow, Record, Sqlite, Store, StoreError, StoredJob};
 
 /// A step whose attempt broke on one worker waits this long for another one.
 const ELSEWHERE: Duration = Duration::from_secs(5);
-/// What a peer may send ahead on one stream.
-const STREAM_WINDOW_BYTES: u32 = 512 << 10;
-/// And on a connection: as much as all its streams, so that stalled relays never hold up heartbeats.
-const CONNECTION_WINDOW_BYTES: u32 = kiln_proto::MAX_STREAMS * STREAM_WINDOW_BYTES;
 const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// A dead peer is noticed within the sum of these.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -370,8 +366,8 @@ fn http2() -> tonic::transport::Server {
     tonic::transport::Server::builder()
         .max_concurrent_streams(kiln_proto::MAX_STREAMS)
         .max_frame_size(kiln_proto::FRAME_BYTES)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(kiln_proto::STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(kiln_proto::CONNECTION_WINDOW_BYTES)
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))

@@ -73,6 +73,12 @@ impl Census {
     }
 }
 
+/// Jails whose worker is one of these processes, in the order of their pids.
+pub fn jails_of(workers: &[u32]) -> Vec<u32> {
+    let is_theirs = |pid: u32| parent_of(pid).is_some_and(|parent| workers.contains(&parent));
+    family_of_all(workers).into_iter().filter(|&pid| is_jail(pid) && is_theirs(pid)).collect()
+}
+
 /// How many sandboxes stand ready, without an order, below some processes.
 pub fn ready_sandboxes(family: &[u32]) -> usize {
     Ready::among(family).groups.len()

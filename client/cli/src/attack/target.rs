@@ -87,7 +87,7 @@ impl Target {
 
     /// The supervisors of the slots.
     pub(crate) fn jails(&self) -> Vec<u32> {
-        jails_below(&self.roots)
+        census::jails_of(&self.roots)
     }
 
     async fn own(context: &Context) -> Result<Target, Failure> {
@@ -116,7 +116,7 @@ impl Target {
         })?;
         let mut roots = vec![server];
         roots.extend(workers_of_this_host().into_iter().filter(|worker| *worker != server));
-        if jails_below(&roots).is_empty() {
+        if census::jails_of(&roots).is_empty() {
             return Err(Failure::kiln(
                 "no worker of that service runs on this host: there is nothing to look at from outside",
             ));
@@ -188,16 +188,6 @@ fn workers_of_this_host() -> Vec<u32> {
     workers.sort_unstable();
     workers.dedup();
     workers
-}
-
-fn jails_below(roots: &[u32]) -> Vec<u32> {
-    let below = roots.iter().flat_map(|&root| census::family(root));
-    let mut jails: Vec<u32> = below
-        .filter(|&pid| is_jail(pid) && census::parent_of(pid).is_some_and(|parent| roots.contains(&parent)))
-        .collect();
-    jails.sort_unstable();
-    jails.dedup();
-    jails
 }
 
 fn is_jail(pid: u32) -> bool {

@@ -6,8 +6,6 @@ use kiln_attacks::census;
 
 /// What a tick of /proc is on every architecture of ours: USER_HZ in include/asm-generic/param.h of the kernel.
 const TICK: Duration = Duration::from_millis(10);
-/// How a worker's jails are called.
-const JAIL: &str = "kiln-jail";
 
 /// Whose CPU time counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,10 +36,7 @@ pub(crate) fn burnt(burners: Burners) -> Option<Duration> {
 
 /// The jails of the engines in this process, and of no service that it started.
 pub(crate) fn own_jails() -> Vec<u32> {
-    let this = std::process::id();
-    let is_jail = |pid: u32| census::command_line(pid).split(' ').next() == Some(JAIL);
-    let children = census::family(this).into_iter().filter(|&pid| census::parent_of(pid) == Some(this));
-    children.filter(|&pid| is_jail(pid)).collect()
+    census::jails_of(&[std::process::id()])
 }
 
 /// A process and all below it, those included that are gone.
