@@ -1,8 +1,8 @@
 //! Blobs on this worker: a cache on disk by digest, filled from the server and from what commands leave behind.
 //!
 //! A file appears under its digest only whole and verified; until then it has no name, so nothing is left after a crash.
-//! Whoever opened a blob keeps it, whatever is evicted meanwhile; one that is [`Held`] keeps its name too. Two workers may share a directory: a missing file is
-//! only a miss. The transfers are in [`transfer`].
+//! Whoever opened a blob keeps it, whatever is evicted meanwhile; one that is [`Held`] keeps its name too, in this process: two workers that
+//! share a directory may evict what the other is about to show, which is an infrastructure failure and tried again. The transfers are in [`transfer`].
 
 mod transfer;
 
